@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Why a session ended: the one enum that names the log field and indexes the counters.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum reason {
+	REASON_NONE, /* still open */
+
+	/* The peers' own doing. */
+	REASON_CLIENT_FIN,     /* both sides finished, the client first */
+	REASON_BACKEND_FIN,    /* both sides finished, the backend first */
+	REASON_CLIENT_RST,     /* the client reset an established session */
+	REASON_BACKEND_RST,    /* the backend reset an established session */
+	REASON_CLIENT_ABORT,   /* the client went away before a backend was connected */
+	REASON_CLIENT_TIMEOUT, /* the client's host stopped answering (ETIMEDOUT) */
+	REASON_BACKEND_TIMEOUT,
+
+	/* No backend could be connected; the client gets RST. */
+	REASON_CONNECT_REFUSED,
+	REASON_CONNECT_TIMEOUT,
+	REASON_CONNECT_UNREACHABLE,
+	REASON_NO_SOURCE_PORT, /* ephemeral ports are used up towards the target */
+	REASON_POOL_EMPTY,
+	REASON_POOL_DOWN,     /* every target failed, or no name resolves */
+	REASON_POOL_DRAINING, /* every target has weight 0 */
+	REASON_POOL_FULL,     /* every target is at its max_connections */
+
+	/* The proxy's own closings; the _RST ones found no quiet moment before their deadline. */
+	REASON_IDLE,
+	REASON_IDLE_RST,
+	REASON_HALF_CLOSE,
+	REASON_LIFETIME,
+	REASON_LIFETIME_RST,
+	REASON_DRAIN,
+	REASON_DRAIN_RST,
+
+	/* The proxy lacked something. */
+	REASON_LIMIT,     /* max_connections of the listener or of the process */
+	REASON_NO_FD,     /* EMFILE or ENFILE */
+	REASON_NO_MEMORY, /* ENOMEM, ENOBUFS, or the buffers cap */
+	REASON_INTERNAL,  /* an error that has no name here; the operational log has it */
+
+	REASONS
+};
+
+extern const char *const reason_names[REASONS];
+
+/* Whether a flow log with `only: errors` keeps it. */
+bool reason_is_error(enum reason reason);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Counters: one plain struct per worker, written by that worker alone with relaxed stores and
+ * summed by whoever reads. Totals only grow; gauges (`*_open`) are the worker's own share.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "proxy/base/sys.h"
+#include "proxy/reason.h"
+
+/* Kept per worker and listener. */
+struct listener_counts {
+	uint64_t accepted;
+	uint64_t probes;         /* closed by the client without a byte or an error */
+	uint64_t shed;           /* accepted and reset at once: a limit was reached */
+	uint64_t open;           /* gauge */
+	uint64_t received_bytes; /* from clients */
+	uint64_t sent_bytes;     /* to clients */
+};
+
+/* Kept per worker and target. */
+struct target_counts {
+	uint64_t sessions; /* connected */
+	uint64_t connect_failures;
+	uint64_t retries; /* attempts that came here after another target failed */
+	uint64_t open;    /* gauge */
+	uint64_t sent_bytes;
+	uint64_t received_bytes;
+};
+
+struct worker_counts {
+	uint64_t sessions;      /* accepted, probes included */
+	uint64_t sessions_open; /* gauge */
+	uint64_t connects;      /* attempts */
+	uint64_t retries;
+	uint64_t retries_denied; /* the retry budget was spent */
+	uint64_t probes;
+	uint64_t client_received_bytes;
+	uint64_t client_sent_bytes;
+	uint64_t spliced_bytes; /* of both directions, the rest was copied */
+	uint64_t accept_pauses; /* the listener rested for want of fds */
+	uint64_t source_port_exhausted;
+	uint64_t buffer_bytes;    /* gauge: parked in chunks */
+	uint64_t buffer_refusals; /* reads postponed because `buffers` was reached */
+	uint64_t pipes_open;      /* gauge */
+	uint64_t pipe_refusals;   /* pipes that came too small or not at all */
+	uint64_t log_dropped;     /* flow records that found the ring full */
+	uint64_t turns;           /* of the event loop */
+	uint64_t reasons[REASONS];
+	const uint64_t *sys_calls; /* the worker thread's, SYS_KINDS of them */
+};
+
+static inline void count_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void count_sub(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter - n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t count_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* A sum over all workers. */
+struct stats_sum {
+	struct worker_counts total; /* total.sys_calls is NULL */
+	uint64_t sys_calls[SYS_KINDS];
+};
+
+struct snapshot;
+
+/* Add up `worker_count` workers' counters. Callable from any thread. */
+void stats_sum(struct worker_counts *const *counts, unsigned worker_count,
+	       struct stats_sum *ret_sum);
+
+/* All of it as one JSON object on one line, with the snapshot's listeners and targets; the caller
+ * frees it. NULL when memory is short. */
+char *stats_json(const struct stats_sum *sum, const struct snapshot *snapshot,
+		 unsigned worker_count, uint64_t uptime_us);
