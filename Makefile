@@ -1,48 +1,154 @@
-# Sluice. `make help` lists what can be asked of it.
-BUILD  ?= build
-CC     ?= cc
-V      ?= 0
-Q      := $(if $(filter 1,$(V)),,@)
-say     = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
+# SPDX-License-Identifier: Apache-2.0
+# Sluice. `make help` lists what can be asked of it; V=1 shows the commands, CI=1 adds -Werror.
+BUILD     ?= build
+PREFIX    ?= /usr/local
+LISTEN    ?= 127.0.0.1:8080
+FUZZ_TIME ?= 60
+OPT       ?= -O2 -g
+CLANG     ?= clang
+PYTHON    ?= /usr/bin/python3
+CFLAGS    ?=
+LDFLAGS   ?=
+SANITIZE  ?=
 
-PKGS     := yaml-0.1 jansson libseccomp libmnl
+MAKEFLAGS += --no-print-directory -j$(shell nproc)
+Q   := $(if $(filter 1,$(V)),,@)
+say  = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
+
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wformat=2 -Wundef -Wvla -Wno-unused-parameter $(if $(CI),-Werror)
-HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
-HARDEN   += $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
-OPT      ?= -O2 -g
-CFLAGS   += -std=gnu11 -D_GNU_SOURCE -pthread -I. $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE)
-CFLAGS   += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDFLAGS  += -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE)
-LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+            $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+# Sanitizers bring their own checks of the stack and of libc calls; ours would hide theirs.
+GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
+COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
+LINK      = $(CC) -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(GUARD) $(LDFLAGS)
+LIBS     := -lyaml -ljansson -lseccomp -lmnl -lm
 
-# proxy/main/ is the composition root; everything else is a library that the tests link too.
+# proxy/main.c and proxy/main/ are the composition root; the rest is a library, which tests link too.
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
-LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/conf/*.c xdp/*.c))
-UNIT_SRC := $(wildcard tests/unit/*.c)
+LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/conf/*.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
-UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all
-all: deps $(BUILD)/sluice
+.PHONY: all run test check-all check net replay readme bench soak asan tsan fuzz fuzzers lint format \
+        format-check clean install deps help
+all: $(BUILD)/sluice ## build sluice (what a bare `make` does)
+
+run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo backends
+	@$(BUILD)/sluice --demo --listen $(LISTEN)
+
+test: ## everything below that fits in 15 minutes; CI=1 for -Werror
+	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net readme
+
+check-all: ## `make test`, then the sanitizers and a short fuzz
+	+@MAKE="$(MAKE)" tests/lib/stages test asan tsan fuzz
+
+check: $(UNIT) ## unit tests alone: quick
+	@$(TEST_ENV) tests/unit/run $(sort $(UNIT))
+
+net: $(BUILD)/sluice $(BUILD)/fault/sluice $(BENCH) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
+	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
+
+soak: $(BUILD)/sluice $(BUILD)/fault/sluice $(BENCH) | $(BUILD)/.deps-net ## the long runs
+	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net
+
+replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
+	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$$f; done
+
+readme: $(BUILD)/sluice ## what README.md says, held against the tree and the binary
+	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice
+
+bench: $(BUILD)/sluice $(BENCH) | $(BUILD)/.deps-bench ## against HAProxy, nginx and direct; QUICK=1 for three minutes
+	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
+
+asan: ## unit and net tests under AddressSanitizer and UBSan
+	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined check net
+
+tsan: ## unit and net tests under ThreadSanitizer
+	@$(MAKE) BUILD=$(BUILD)/tsan OPT="-O1 -g" SANITIZE=thread check net
+
+fuzz: | $(BUILD)/.deps-fuzz ## libFuzzer, FUZZ_TIME=60 seconds for each target
+	@$(MAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" \
+		SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_TIME) $(FUZZ)
+fuzzers: $(FUZZ:%=$(BUILD)/bin/%)
+
+lint: | $(BUILD)/.deps-lint ## layers, sources, format, cppcheck, clang-tidy, shellcheck
+	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run all
+
+format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout of every C file
+	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run $@
+
+install: $(BUILD)/sluice ## to DESTDIR and PREFIX=/usr/local
+	install -D -m 755 $(BUILD)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+
+deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
+	@tests/deps build check lint net fuzz bench
+
+clean: ## remove BUILD=build
+	rm -rf $(BUILD)
+
+help:
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+# --- how things are made -------------------------------------------------------------------------
+# A group of packages is looked for once per build directory, and again when the list changes.
+$(BUILD)/.deps-%: tests/deps
+	@tests/deps $* && mkdir -p $(@D) && touch $@
+
+# ThreadSanitizer of GCC 12 cannot place its shadow under today's address space randomisation.
+UNRANDOM := $(if $(findstring thread,$(SANITIZE)),$(if $(shell setarch -R true 2>&1),,setarch -R))
+PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -p no:cacheprovider -v --tb=short --durations=10
+TEST_ENV  = SLUICE_BUILD="$(abspath $(BUILD))" SLUICE_BIN="$(abspath $(BUILD)/sluice)" \
+            SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" SLUICE_SANITIZE="$(SANITIZE)" \
+            SLUICE_SECCOMP=$(if $(SANITIZE),off,kill) UNIT_WRAP="$(UNRANDOM)" \
+            UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 $(BUILD)/sluice: $(MAIN_OBJ) $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+# The same objects, with these calls going through tests/lib/fault.c.
+FAULTS := accept4 connect splice epoll_ctl malloc calloc realloc pipe2 socket
+$(BUILD)/fault/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/fault.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 
 $(BUILD)/libsluice.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
-	$(call say,CC,$<)
+# A unit test that needs linker flags says so itself: /* link: -Wl,--wrap=clock_gettime */
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-check
+	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libsluice.a $$(pkg-config --libs check) $(LDLIBS)
+	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/$*.c) -o $@ $^ \
+		$$(pkg-config --libs check) $(LIBS)
 
--include $(MAIN_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(UNIT_BIN:=.d)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/bin/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+.SECONDARY:
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
