@@ -32,6 +32,7 @@ MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net replay readme bench soak asan tsan fuzz fuzzers lint format \
@@ -50,10 +51,10 @@ check-all: ## `make test`, then the sanitizers and a short fuzz
 check: $(UNIT) ## unit tests alone: quick
 	@$(TEST_ENV) tests/unit/run $(sort $(UNIT))
 
-net: $(BUILD)/sluice $(BUILD)/fault/sluice $(BENCH) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
+net: $(BUILD)/sluice $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
 
-soak: $(BUILD)/sluice $(BUILD)/fault/sluice $(BENCH) | $(BUILD)/.deps-net ## the long runs
+soak: $(BUILD)/sluice $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
 	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net
 
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
@@ -102,10 +103,12 @@ $(BUILD)/.deps-%: tests/deps
 
 # ThreadSanitizer of GCC 12 cannot place its shadow under today's address space randomisation.
 UNRANDOM := $(if $(findstring thread,$(SANITIZE)),$(if $(shell setarch -R true 2>&1),,setarch -R))
-PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -p no:cacheprovider -v --tb=short --durations=10
-TEST_ENV  = SLUICE_BUILD="$(abspath $(BUILD))" SLUICE_BIN="$(abspath $(BUILD)/sluice)" \
-            SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" SLUICE_SANITIZE="$(SANITIZE)" \
-            SLUICE_SECCOMP=$(if $(SANITIZE),off,kill) UNIT_WRAP="$(UNRANDOM)" \
+PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -v --durations=10
+# What a sanitizer slows down is given four times as long, and needs calls that the sandbox refuses.
+TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUILD)/lib)" \
+            SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
+            BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(UNRANDOM)" \
+            $(if $(SANITIZE),SLUICE_SANITIZE="$(SANITIZE)" SLUICE_SECCOMP=off SLUICE_PATIENCE=4) \
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 $(BUILD)/sluice: $(MAIN_OBJ) $(BUILD)/libsluice.a
@@ -135,10 +138,11 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-c
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(LIBS)
 
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libsluice.a
+# Tools of tests and benchmarks: each file is one program and stands alone.
+$(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ -lm
 
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
