@@ -58,7 +58,7 @@ soak: $(BUILD)/sluice $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the
 	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net
 
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
-	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$$f; done
+	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$${f%_fuzz}; done
 
 readme: $(BUILD)/sluice ## what README.md says, held against the tree and the binary
 	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice
