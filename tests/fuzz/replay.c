@@ -8,15 +8,31 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The input named last is the one to blame when the target aborts. */
+static const char *running = "no input";
+
+/* Name the input that broke the target. Both signals end the process once this returns: abort(3)
+ * raises again, and a fault repeats with the default action that SA_RESETHAND restored. */
+static void on_break(int sig)
+{
+	static const char text[] = "replay: broken by ";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)sig;
+	ignored = write(STDERR_FILENO, running, strlen(running));
+	ignored = write(STDERR_FILENO, "\n", 1);
+	(void)ignored;
+}
+
 static int replay_file(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -30,7 +46,7 @@ static int replay_file(int dir, const char *name)
 	data = malloc((size_t)info.st_size);
 	if (!data || read(fd, data, (size_t)info.st_size) != info.st_size)
 		goto fail;
-	fprintf(stderr, "\r%-72.72s", name);
+	running = name;
 	LLVMFuzzerTestOneInput(data, (size_t)info.st_size);
 	ret = 0;
 fail:
@@ -64,7 +80,11 @@ static int replay_dir(const char *path)
 
 int main(int argc, char **argv)
 {
+	struct sigaction action = {.sa_handler = on_break, .sa_flags = SA_RESETHAND};
 	int total = 0;
+
+	sigaction(SIGABRT, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
 
 	for (int i = 1; i < argc; i++) {
 		int count = replay_dir(argv[i]);
@@ -73,7 +93,6 @@ int main(int argc, char **argv)
 			return EXIT_FAILURE;
 		total += count;
 	}
-	fprintf(stderr, "\r%-72s\r", "");
 	printf("replay: %d inputs\n", total);
 	return total ? EXIT_SUCCESS : EXIT_FAILURE;
 }
