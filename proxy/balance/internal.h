@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the algorithms share, one file each beside this one. An algorithm sees only `choices`: the
+ * members with a weight, in order, each by its slot. It answers with a slot, or NO_SLOT when every
+ * choice is tried or full; balance.c turns that into an index or a reason.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/balance.h"
+#include "proxy/target.h"
+
+#define NO_SLOT (-1)
+
+/* A member that may be chosen; 16 bytes, since one algorithm walks all of them. */
+struct choice {
+	const struct target *target;
+	uint32_t weight; /* never 0 */
+	uint32_t index;  /* as a member */
+};
+
+struct balancer {
+	const struct balance_algorithm *algorithm;
+	size_t member_count;
+	uint32_t choice_count;
+	uint64_t weight_sum; /* of the choices */
+	void *table;         /* the algorithm's immutable part: one allocation, or NULL */
+	struct choice choices[];
+};
+
+struct balance_cursor {
+	const struct balancer *balancer;
+	uint64_t random; /* state of cursor_random() */
+	uint32_t start;  /* the slot at which this worker's round begins */
+	void *state;     /* the algorithm's moving part: one allocation, or NULL */
+};
+
+struct balance_algorithm {
+	/* Make balancer->table. `members` are all of them, for their keys. 0 or -ENOMEM. */
+	int (*prepare)(struct balancer *balancer, const struct balance_member *members);
+	/* Make cursor->state. 0 or -ENOMEM. */
+	int (*begin)(struct balance_cursor *cursor);
+	/* There is at least one choice. A slot or NO_SLOT. */
+	int (*pick)(struct balance_cursor *cursor, const struct balance_query *query);
+};
+
+extern const struct balance_algorithm balance_round_robin;
+extern const struct balance_algorithm balance_least_connections;
+extern const struct balance_algorithm balance_random_two;
+extern const struct balance_algorithm balance_maglev;
+extern const struct balance_algorithm balance_first;
+
+static inline bool choice_is_tried(const struct choice *choice, const struct balance_query *query)
+{
+	for (unsigned i = 0; i < query->tried_count; i++)
+		if (query->tried[i] == choice->index)
+			return true;
+	return false;
+}
+
+static inline bool choice_is_usable(const struct choice *choice, const struct balance_query *query)
+{
+	return !choice_is_tried(choice, query) && !target_is_full(choice->target);
+}
+
+/* Whether one more session is better off at `a` than at `b`: (inflight + 1) / weight, crosswise. */
+static inline bool load_is_less(uint64_t a_inflight, uint32_t a_weight, uint64_t b_inflight,
+				uint32_t b_weight)
+{
+	return (a_inflight + 1) * b_weight < (b_inflight + 1) * a_weight;
+}
+
+/* A 64-bit finalizer: every input bit reaches every output bit. */
+static inline uint64_t mix64(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/* `x` scaled from the full 64-bit range to 0 .. range-1, without a division. */
+static inline uint64_t scale64(uint64_t x, uint64_t range)
+{
+	return (uint64_t)((unsigned __int128)x * range >> 64);
+}
+
+/* A counter through the finalizer (SplitMix64): 8 bytes of state, any seed will do. */
+static inline uint64_t cursor_random(struct balance_cursor *cursor)
+{
+	cursor->random += UINT64_C(0x9e3779b97f4a7c15);
+	return mix64(cursor->random);
+}

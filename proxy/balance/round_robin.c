@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `round_robin`: smooth weighted turns. After any number of picks each member has had its exact
+ * share of them, give or take less than one turn, and a round gives exactly its weight to each.
+ *
+ * The happy path is: a clock counts picks; seen by a member of weight w out of the sum W, its k-th
+ * turn may start when the clock reaches k*W/w and is due at (k+1)*W/w. Of the turns that have
+ * started the one due first is taken. (This is worst-case fair queueing, Bennett and Zhang, INFOCOM
+ * 1996. Taking turns by due time alone would serve a heavy member's whole round before a light one
+ * came up.) Turns that have started are a heap by due time, the others a heap by start, so a pick
+ * is O(log n). All comparisons are between fractions, multiplied out: nothing is rounded, and there
+ * is nothing to drift.
+ *
+ * Failure modes: a member that is tried or full stays where it is, first in line for the next pick.
+ * What it missed while it was full is forgiven except for that one turn, or it would be flooded the
+ * moment it has room. When nothing usable has started yet, the clock jumps ahead to what starts
+ * next. Skipping k members costs O(k), not k heap operations.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proxy/balance/internal.h"
+
+/* Deeper than any heap of 65,536; a depth-first walk holds one waiting sibling a level. */
+#define WALK_DEPTH 64
+
+/* Picks made in advance, at most, to begin with the right member. */
+#define SEEK_MAX 4096
+
+typedef unsigned __int128 wide;
+
+struct turn {
+	uint64_t taken; /* turns had so far; the next one starts at taken/weight of a round */
+	uint32_t weight;
+	uint32_t slot;
+};
+
+typedef bool (*before_fn)(const struct turn *a, const struct turn *b);
+
+struct heap {
+	struct turn *turns;
+	uint32_t count;
+};
+
+struct rounds {
+	uint64_t clock;      /* picks so far, and what was jumped over; total of them are a round */
+	uint64_t total;      /* of the weights */
+	struct heap started; /* by due time */
+	struct heap waiting; /* by start */
+	struct turn turns[]; /* storage of both heaps */
+};
+
+static inline bool starts_before(const struct turn *a, const struct turn *b)
+{
+	wide left = (wide)a->taken * b->weight;
+	wide right = (wide)b->taken * a->weight;
+
+	return left < right || (left == right && a->slot < b->slot);
+}
+
+static inline bool due_before(const struct turn *a, const struct turn *b)
+{
+	wide left = (wide)(a->taken + 1) * b->weight;
+	wide right = (wide)(b->taken + 1) * a->weight;
+
+	return left < right || (left == right && a->slot < b->slot);
+}
+
+static inline void sift_up(struct heap *heap, uint32_t at, struct turn turn, before_fn before)
+{
+	while (at > 0 && before(&turn, &heap->turns[(at - 1) / 2])) {
+		heap->turns[at] = heap->turns[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	heap->turns[at] = turn;
+}
+
+static inline void heap_push(struct heap *heap, struct turn turn, before_fn before)
+{
+	sift_up(heap, heap->count++, turn, before);
+}
+
+/* Take out the one at `hole`: the smaller child moves up until the hole is a leaf, and the last one
+ * of the heap fills it. */
+static inline struct turn heap_remove(struct heap *heap, uint32_t hole, before_fn before)
+{
+	struct turn *turns = heap->turns;
+	struct turn removed = turns[hole];
+	struct turn last = turns[--heap->count];
+
+	for (uint32_t child; (child = 2 * hole + 1) < heap->count; hole = child) {
+		if (child + 1 < heap->count && before(&turns[child + 1], &turns[child]))
+			child++;
+		turns[hole] = turns[child];
+	}
+	if (hole < heap->count)
+		sift_up(heap, hole, last, before);
+	return removed;
+}
+
+/* Where in the heap its first usable turn is, or NO_SLOT. Below a usable turn, or one behind the
+ * best so far, there is nothing better, so only unusable ones are walked through. */
+static inline int heap_find(const struct heap *heap, const struct balancer *balancer,
+			    const struct balance_query *query, before_fn before)
+{
+	uint32_t stack[WALK_DEPTH];
+	unsigned depth = 0;
+	int best = NO_SLOT;
+
+	stack[depth++] = 0;
+	while (depth > 0) {
+		uint32_t at = stack[--depth];
+
+		if (at >= heap->count)
+			continue;
+		if (best != NO_SLOT && !before(&heap->turns[at], &heap->turns[best]))
+			continue;
+		if (choice_is_usable(&balancer->choices[heap->turns[at].slot], query)) {
+			best = (int)at;
+			continue;
+		}
+		stack[depth++] = 2 * at + 2;
+		stack[depth++] = 2 * at + 1;
+	}
+	return best;
+}
+
+static bool has_started(const struct rounds *rounds, const struct turn *turn)
+{
+	return (wide)turn->taken * rounds->total <= (wide)rounds->clock * turn->weight;
+}
+
+static void start_turns(struct rounds *rounds)
+{
+	while (rounds->waiting.count && has_started(rounds, &rounds->waiting.turns[0]))
+		heap_push(&rounds->started, heap_remove(&rounds->waiting, 0, starts_before),
+			  due_before);
+}
+
+/* The first moment at which the turn has started. */
+static void jump_to(struct rounds *rounds, const struct turn *turn)
+{
+	wide start = (wide)turn->taken * rounds->total;
+
+	rounds->clock = (uint64_t)((start + turn->weight - 1) / turn->weight);
+}
+
+/* Count the turn as had, forgiving whole turns that were missed, and let the clock go on. */
+static void charge(struct rounds *rounds, struct turn turn)
+{
+	uint64_t fair = (uint64_t)((wide)rounds->clock * turn.weight / rounds->total);
+
+	turn.taken = (turn.taken > fair ? turn.taken : fair) + 1;
+	heap_push(&rounds->waiting, turn, starts_before);
+	rounds->clock++;
+}
+
+static int pick(struct balance_cursor *cursor, const struct balance_query *query)
+{
+	const struct balancer *balancer = cursor->balancer;
+	struct rounds *rounds = cursor->state;
+	struct turn turn;
+	int at;
+
+	start_turns(rounds);
+	at = heap_find(&rounds->started, balancer, query, due_before);
+	if (at != NO_SLOT) {
+		turn = heap_remove(&rounds->started, (uint32_t)at, due_before);
+	} else {
+		at = heap_find(&rounds->waiting, balancer, query, starts_before);
+		if (at == NO_SLOT)
+			return NO_SLOT;
+		turn = heap_remove(&rounds->waiting, (uint32_t)at, starts_before);
+		jump_to(rounds, &turn);
+	}
+	charge(rounds, turn);
+	return (int)turn.slot;
+}
+
+static uint32_t common_divisor(const struct balancer *balancer)
+{
+	uint32_t divisor = 0;
+
+	for (uint32_t i = 0; i < balancer->choice_count; i++) {
+		uint32_t rest = balancer->choices[i].weight;
+
+		while (rest) {
+			uint32_t next = divisor % rest;
+
+			divisor = rest;
+			rest = next;
+		}
+	}
+	return divisor;
+}
+
+/* The state after `clock` picks, without making them: whole turns are known by division, and the
+ * picks that are missing then went to the turns due first. */
+static void enter_round(struct rounds *rounds, const struct balancer *balancer, uint64_t clock,
+			uint32_t divisor)
+{
+	uint64_t had = 0;
+
+	for (uint32_t i = 0; i < balancer->choice_count; i++) {
+		struct turn turn = {.weight = balancer->choices[i].weight / divisor, .slot = i};
+
+		turn.taken = (uint64_t)((wide)clock * turn.weight / rounds->total);
+		had += turn.taken;
+		heap_push(&rounds->started, turn, due_before);
+	}
+	for (rounds->clock = had; rounds->clock < clock;)
+		charge(rounds, heap_remove(&rounds->started, 0, due_before));
+}
+
+/* Go on until it is the turn of `slot`, unless that is too far off: a light member's can be. */
+static void seek_turn(struct rounds *rounds, uint32_t slot, uint32_t picks)
+{
+	while (picks-- > 0) {
+		start_turns(rounds);
+		if (rounds->started.turns[0].slot == slot)
+			return;
+		charge(rounds, heap_remove(&rounds->started, 0, due_before));
+	}
+}
+
+static int begin(struct balance_cursor *cursor)
+{
+	const struct balancer *balancer = cursor->balancer;
+	uint32_t count = balancer->choice_count;
+	uint32_t divisor = common_divisor(balancer);
+	struct rounds *rounds = calloc(1, sizeof(*rounds) + 2 * count * sizeof(rounds->turns[0]));
+	uint64_t clock = 0;
+
+	if (!rounds)
+		return -ENOMEM;
+	rounds->total = balancer->weight_sum / divisor;
+	rounds->started.turns = rounds->turns;
+	rounds->waiting.turns = rounds->turns + count;
+	for (uint32_t i = 0; i < cursor->start; i++)
+		clock += balancer->choices[i].weight / divisor;
+	enter_round(rounds, balancer, clock, divisor);
+	seek_turn(rounds, cursor->start, count < SEEK_MAX ? 2 * count : SEEK_MAX);
+	cursor->state = rounds;
+	return 0;
+}
+
+const struct balance_algorithm balance_round_robin = {.begin = begin, .pick = pick};
