@@ -43,6 +43,7 @@ run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo ba
 	@$(BUILD)/sluice --demo --listen $(LISTEN)
 
 test: ## everything below that fits in 15 minutes; CI=1 for -Werror
+	@tests/deps build check lint net
 	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net readme
 
 check-all: ## `make test`, then the sanitizers and a short fuzz
@@ -138,11 +139,11 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-c
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(LIBS)
 
-# Tools of tests and benchmarks: each file is one program and stands alone.
-$(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o
+# Tools of tests and benchmarks: each file is one program.
+$(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $^ -lm
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluice.a
 	$(call say,LINK,$@)

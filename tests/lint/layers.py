@@ -18,14 +18,14 @@ ROWS = [
     ["listener"],
     ["session"],
     ["greeting", "balance", "dial", "relay", "offload", "pool", "snapshot", "view"],
-    ["target", "pipe", "slab", "proxyproto", "ports"],
+    ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats"],
     ["loop", "timer", "stats", "flowlog", "model", "reason"],
     ["base"],
 ]
 # Plain data that every row but base may read, whatever their own module stands on.
 DATA = {"proxy/model.h", "proxy/reason.h", "proxy/snapshot.h"}
 # One module whose parts stand side by side.
-PART_OF = {"flowformat": "flowlog", "flowring": "flowlog"}
+PART_OF = {"flowformat": "flowlog", "flowring": "flowlog", "options_help": "options"}
 
 FLOOR = {module: floor for floor, row in enumerate(reversed(ROWS)) for module in row}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
