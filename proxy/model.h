@@ -13,6 +13,8 @@
 
 #include "proxy/base/addr.h"
 
+struct node;
+
 enum balance_kind {
 	BALANCE_ROUND_ROBIN,
 	BALANCE_LEAST_CONNECTIONS,
@@ -118,4 +120,5 @@ struct config {
 	size_t listener_count;
 	struct pool_conf *pools;
 	size_t pool_count;
+	struct node *tree; /* what it was built from, defaults filled in; for config_show() */
 };

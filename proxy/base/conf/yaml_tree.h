@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * YAML to a tree of nodes, strictly: one document whose root is a mapping; no duplicate keys, no
+ * anchors, aliases or tags, only UTF-8. Limits keep a hostile file from costing much.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "proxy/base/conf/errors.h"
+#include "proxy/base/conf/tree.h"
+
+#define YAML_BYTES_MAX (8u << 20)
+#define YAML_DEPTH_MAX 16
+#define YAML_KEYS_MAX  256   /* in one mapping */
+#define YAML_ITEMS_MAX 70000 /* in one list: more than the 65,536 targets a pool may have */
+
+/* `source` names the bytes in messages and must outlive the tree. 0 (with errors in `errors` if
+ * there are duplicate keys), -EINVAL with the reason in `errors`, or -ENOMEM. */
+int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
+		    struct node **ret_root);
+
+/* The same from a file; one that cannot be read is an error in `errors` as well. */
+int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **ret_root);

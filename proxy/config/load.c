@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The steps from options to a configuration, in order. See proxy/config.h.
+ */
+#include <errno.h>
+
+#include "proxy/base/conf/schema.h"
+#include "proxy/base/conf/tree.h"
+#include "proxy/config.h"
+#include "proxy/config/parts.h"
+#include "proxy/model.h"
+#include "proxy/options.h"
+
+/* Leave out what the defaults and the root gave a listener although it means nothing there, so
+ * that what is shown passes config_check() again. */
+static void prune(const struct config *config)
+{
+	const struct node *listeners = node_get(config->tree, "listeners");
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		struct node *listener = listeners->children[i];
+
+		if (config->listeners[i].bind.family == AF_UNIX) {
+			node_remove(listener, "tcp");
+			node_remove(listener, "steer");
+		} else {
+			node_remove(listener, "mode");
+		}
+	}
+}
+
+int config_load(const struct options *options, struct conf_errors *errors,
+		struct config **ret_config)
+{
+	struct config *config;
+	struct node *root;
+	int err = config_read(options, errors, &root);
+
+	if (err < 0)
+		return err;
+	schema_check(&schema_root, root, errors);
+	err = config_check(root, options->demo, errors);
+	if (err == 0 && conf_failed(errors))
+		err = -EINVAL;
+	if (err == 0)
+		err = schema_complete(&schema_root, root);
+	if (err == 0)
+		err = config_build(root, &config);
+	if (err < 0)
+		goto fail;
+	config_warn(config, errors);
+	prune(config);
+	*ret_config = config;
+	return 0;
+fail:
+	node_free(root);
+	return err;
+}
+
+void config_show(const struct config *config, FILE *out)
+{
+	node_print(config->tree, out);
+}

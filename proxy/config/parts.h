@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of proxy/config/ share. Everyone else includes proxy/config.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct conf_errors;
+struct config;
+struct node;
+struct options;
+
+/* source.c: the tree as it was asked for. 0; -EINVAL with the reasons in `errors`; -ENOMEM. */
+int config_read(const struct options *options, struct conf_errors *errors, struct node **ret_root);
+
+/* check.c: what a schema cannot see, such as names that lead nowhere. Takes any tree, even one
+ * that the schema found fault with. 0, or -ENOMEM. */
+int config_check(const struct node *root, bool demo, struct conf_errors *errors);
+
+/* build.c: structs from a completed tree, which they take over on success. 0 or -ENOMEM. */
+int config_build(struct node *root, struct config **ret_config);
+
+/* warn.c: settings that are valid and yet unlikely to be meant. */
+void config_warn(const struct config *config, struct conf_errors *errors);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line and the SLUICE_* variables: what to do, and what they say about the
+ * configuration. Those values are only collected here, by their path in the schema
+ * (proxy/base/conf/keys.c names flag and variable of each key); config_load() puts them into the
+ * tree, where they are checked like the file's. A flag beats a variable, both beat the file.
+ *
+ * Failure modes: anything unknown or contradictory is an error, with the nearest known name.
+ * A variable that is set but empty counts as unset.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct conf_errors;
+
+/* Exit statuses of sluice. */
+enum options_exit { EXIT_OK = 0, EXIT_CONFIG = 1, EXIT_USAGE = 2 };
+
+#define OPTIONS_PATH_BIND   "listeners.bind"
+#define OPTIONS_PATH_TARGET "pools.targets"
+#define OPTIONS_DEMO_LISTEN "127.0.0.1:8080"
+
+struct option_value {
+	char *path;   /* in the schema: "log.format" */
+	char *text;   /* as given */
+	char *origin; /* for messages: "--log jsn", "SLUICE_LOG" */
+	bool is_flag; /* not a variable */
+};
+
+struct options {
+	char *config_file; /* NULL: the values below are all there is */
+	bool check;        /* only validate */
+	bool show;         /* and print the effective configuration; implies check */
+	bool replace;      /* take over from the process that runs */
+	bool demo;         /* with embedded backends */
+	bool help;
+	bool version;
+	struct option_value *values;
+	size_t count;
+};
+
+/* `envp` is a NULL-ended list of NAME=VALUE. 0; -EINVAL with the reasons in `errors` (exit with
+ * EXIT_USAGE); -ENOMEM. */
+int options_parse(int argc, char *const argv[], char *const envp[], struct conf_errors *errors,
+		  struct options *ret_options);
+void options_fini(struct options *options);
+
+/* As if --target had been given: how main adds the demo's backends. 0 or -ENOMEM. */
+int options_add_target(struct options *options, const char *address);
+
+/* Flags that say what to do, and have no place in the schema. */
+struct options_switch {
+	const char *flag;
+	size_t offset; /* of its bool in struct options */
+	const char *doc;
+};
+
+extern const struct options_switch options_switches[];
+extern const size_t options_switch_count;
+
+/* What --help prints. */
+void options_help(FILE *out);
