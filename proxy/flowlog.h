@@ -50,8 +50,10 @@ struct flowlog;
 struct flow_ring *flow_ring_new(uint32_t capacity);
 void flow_ring_free(struct flow_ring *ring);
 
-/* Worker side: false when the ring is full (the caller counts). Wakes the writer by eventfd only
- * when half full; otherwise the writer looks by itself ten times a second. */
+/* Worker side: false when the ring is full (the caller counts). Wakes the writer (a futex: it needs
+ * no descriptor in the worker's own table) only when half full; otherwise the writer looks by
+ * itself ten times a second. Paths of Unix sockets are not kept: they may not outlive the record.
+ */
 bool flow_ring_push(struct flow_ring *ring, const struct flow_record *record);
 
 /* Start the writer over `count` rings. `fd` is an open, blocking-or-not descriptor that the writer
@@ -66,8 +68,9 @@ void flowlog_switch(struct flowlog *log, enum flow_format format, int fd);
 /* One extra line, e.g. the counters as JSON; copied. False when there is no room. */
 bool flowlog_line(struct flowlog *log, const char *line);
 
-/* Write what is queued for at most `timeout_ms`, then end the thread. Returns how many records
- * were lost in doing so. */
+/* Write what is queued for at most `timeout_ms`, then end the thread and free `log`; the rings may
+ * be freed afterwards. No worker pushes any more. Returns how many records were lost in doing so.
+ */
 uint64_t flowlog_stop(struct flowlog *log, unsigned timeout_ms);
 
 /* Format one record as a line with its newline. Returns the length, never more than `size`. */
