@@ -3,13 +3,18 @@
 
 import os
 import socket
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from harness import route as routes
 from harness.peers import Backend, BlackHole, Listener, Refusing
 from harness.sluice import Sluice
 from harness.tools import PumpLoad, PumpServer
+
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))  # fault.py
 
 
 def pytest_configure(config):

@@ -15,7 +15,7 @@ from .wait import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("SLUICE_BIN", ROOT / "build" / "sluice")).absolute()
-FAULT_BINARY = BINARY.parent / "fault" / "sluice"
+FAULT_BINARY = Path(os.environ.get("SLUICE_FAULT_BIN", BINARY.parent / "fault" / "sluice"))
 
 # TIME LEVEL EVENT key=value ... (proxy/base/log.h)
 _OP_LINE = re.compile(r"^\S+ (error|warn|info|debug) (\w+)(?: (.*))?$")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator types, and what is answered."""
+
+import re
+
+import pytest
+from harness.address import connect, free_address, text
+from harness.conf import simple, to_yaml
+from harness.peers import echo, read_exactly
+from harness.sluice import run
+
+GOOD = simple("127.0.0.1:8080", "127.0.0.1:9000")
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check(text or dict) runs --check on a file of that content."""
+
+    def call(config, *more):
+        path = tmp_path / "sluice.yaml"
+        path.write_text(config if isinstance(config, str) else to_yaml(config))
+        return run("--check", *more, path)
+
+    return call
+
+
+def test_help_names_every_flag_and_succeeds():
+    result = run("--help")
+    assert result.returncode == 0
+    flags = "--listen --target --balance --workers --relay --log --log-file --config --check"
+    for flag in (flags + " --show --replace").split():
+        assert flag in result.stdout, flag
+
+
+def test_an_unknown_flag_is_refused_with_the_nearest_known_one():
+    result = run("--lisen", ":80")
+    assert result.returncode not in (0, None)
+    assert "--listen" in result.stderr
+
+
+def test_no_arguments_say_what_is_needed():
+    result = run()
+    assert result.returncode != 0
+    assert "--listen" in result.stderr or "--config" in result.stderr
+
+
+def test_a_valid_file_is_checked_without_opening_anything(check, listener):
+    taken = listener()
+    assert check(simple(text(taken.address), "127.0.0.1:9000")).returncode == 0
+
+
+def test_an_invalid_file_exits_1_with_line_and_column(check):
+    result = check("listeners:\n  - name: a\n    bynd: :80\npools: []\n")
+    assert result.returncode == 1
+    assert re.search(r"sluice\.yaml:3:5:.*bynd", result.stderr)
+    assert '"bind"' in result.stderr, "the nearest known key"
+
+
+def test_all_errors_are_listed_not_the_first_alone(check):
+    config = simple("127.0.0.1:99999", "127.0.0.1:1", workers="lots", drain_timeout="2 parsecs")
+    config["pools"][0]["balance"] = "fair"
+    result = check(config)
+    assert result.returncode == 1
+    for wrong in ("99999", "lots", "2 parsecs", "fair"):
+        assert wrong in result.stderr, wrong
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"drain_timeout": "99999999999999999999s"},
+        {"buffers": "64 pounds"},
+        {"workers": -1},
+        {"workers": 0},
+        {"lame_duck": "-2s"},
+        {"pools": [{"name": "back", "targets": ["127.0.0.1"]}]},
+        {"pools": [{"name": "other", "targets": ["127.0.0.1:1"]}]},
+        {"pools": [{"name": "back", "targets": ["127.0.0.1:1"], "retry_budget": "130%"}]},
+    ],
+)
+def test_nonsense_is_refused(check, wrong):
+    result = check({**GOOD, **wrong})
+    assert result.returncode == 1, result.stderr
+    assert "sluice.yaml:" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_named():
+    result = run("--check", "/nonexistent/sluice.yaml")
+    assert result.returncode == 1
+    assert "/nonexistent/sluice.yaml" in result.stderr
+
+
+def test_show_prints_a_configuration_that_is_valid_and_complete(check, tmp_path):
+    shown = check(GOOD, "--show")
+    assert shown.returncode == 0
+    for default in ("drain_timeout", "half_close", "keepalive", "retries", "balance"):
+        assert default in shown.stdout, default
+    again = check(shown.stdout, "--show")
+    assert again.returncode == 0
+    assert again.stdout == shown.stdout
+
+
+def test_variables_of_the_environment_do_what_flags_do(sluice, backend):
+    front = free_address()
+    env = {
+        "SLUICE_LISTEN": text(front),
+        "SLUICE_TARGETS": f"{text(backend(echo).address)},{text(backend(echo).address)}",
+        "SLUICE_WORKERS": "3",
+    }
+    proxy = sluice(env=env)
+    assert proxy.counters()["workers"] == 3
+    assert len(proxy.counters()["targets"]) == 2
+    with connect(front) as client:
+        client.sendall(b"hello")
+        assert read_exactly(client, 5) == b"hello"
+
+
+def test_a_flag_goes_before_a_variable(sluice, backend):
+    args = ("--listen", text(free_address()), "--target", text(backend(echo).address))
+    proxy = sluice(*args, "--workers", "2", env={"SLUICE_WORKERS": "5"})
+    assert proxy.counters()["workers"] == 2
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--listen", "nonsense", "--target", "127.0.0.1:1"),
+        ("--listen", ":0x50", "--target", "127.0.0.1:1"),
+        ("--listen", ":8080", "--target", "127.0.0.1"),
+        ("--listen", ":8080", "--target", "127.0.0.1:1", "--relay", "magic"),
+        ("--listen", ":8080", "--target", "127.0.0.1:1", "--workers", "zero"),
+        ("--listen", ":8080"),
+        ("--config", "/nonexistent/sluice.yaml"),
+    ],
+)
+def test_a_wrong_flag_starts_nothing(args):
+    result = run(*args)
+    assert result.returncode not in (0, None) and result.returncode > 0
+    assert result.stderr.strip()
+
+
+def test_counters_tell_calls_by_kind_per_worker_and_target(sluice, backend):
+    front = free_address()
+    server = backend(echo)
+    proxy = sluice("--listen", text(front), "--target", text(server.address))
+    with connect(front) as client:
+        for _ in range(50):
+            client.sendall(b"x")
+            assert read_exactly(client, 1) == b"x"
+    counts = proxy.counters()
+    assert counts["sys_calls"]["accept4"] >= 1
+    assert counts["sys_calls"]["connect"] == 1
+    assert counts["sys_calls"]["recv"] >= 100
+    assert counts["sys_calls"]["send"] >= 100
+    assert counts["client_received_bytes"] == counts["client_sent_bytes"] == 50
+    assert counts["targets"][0]["sent_bytes"] == 50
+    assert counts["listeners"][0]["accepted"] == 1
