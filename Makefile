@@ -11,7 +11,9 @@ CFLAGS    ?=
 LDFLAGS   ?=
 SANITIZE  ?=
 
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --no-print-directory -j$(shell nproc)
+endif
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -68,10 +70,12 @@ bench: $(BUILD)/sluice $(BENCH) | $(BUILD)/.deps-bench ## against HAProxy, nginx
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
 
 asan: ## unit and net tests under AddressSanitizer and UBSan
-	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined check net
+	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined check
+	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined net
 
 tsan: ## unit and net tests under ThreadSanitizer
-	@$(MAKE) BUILD=$(BUILD)/tsan OPT="-O1 -g" SANITIZE=thread check net
+	@$(MAKE) BUILD=$(BUILD)/tsan OPT="-O1 -g" SANITIZE=thread check
+	@$(MAKE) BUILD=$(BUILD)/tsan OPT="-O1 -g" SANITIZE=thread net
 
 fuzz: | $(BUILD)/.deps-fuzz ## libFuzzer, FUZZ_TIME=60 seconds for each target
 	@$(MAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" \
