@@ -13,13 +13,13 @@ import sys
 ROWS = [
     ["main"],
     # What main alone uses to become a running proxy.
-    ["config", "options", "demo", "live", "sandbox", "holder", "netlink", "resolve"],
+    ["config", "options", "demo", "live", "holder", "netlink", "resolve"],
     ["admin", "health", "worker"],
     ["listener"],
     ["session"],
     ["greeting", "balance", "dial", "relay", "offload", "pool", "snapshot", "view"],
     ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats"],
-    ["loop", "timer", "stats", "flowlog", "model", "reason"],
+    ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox"],
     ["base"],
 ]
 # Plain data that every row but base may read, whatever their own module stands on.
