@@ -12,10 +12,8 @@
  * Failure modes: a wrong byte, an early or late FIN, a reset or a failed connect is counted, told
  * on stderr (the first few) and makes the exit status 1; so does reaching the deadline.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,277 +23,15 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PATTERN   1048573u /* prime: no power of two that a relay works in divides it */
-#define CHUNK_MAX 262144u
-#define MAGIC     UINT64_C(0x736c756963653031)
+#include "proxy/base/addr.h"
+#include "tests/lib/pump_peer.h"
 
-struct header {
-	uint64_t magic;
-	uint64_t seed;
-	uint64_t up;
-	uint64_t down;
-};
-
-struct peer {
-	int fd;
-	bool serving; /* the accepting end: waits for a header before anything else */
-	bool connected;
-	bool fin_sent;
-	bool fin_seen;
-	uint32_t events; /* what epoll watches now */
-	uint64_t slot;   /* in waiting[], until the barrier opens */
-	struct header header;
-	size_t header_done;
-	uint64_t sent;
-	uint64_t received;
-};
-
-static struct {
-	uint64_t up, down;
-	uint64_t connections; /* open at once */
-	uint64_t total;       /* 0: until SIGTERM */
-	uint64_t seed;
-	uint64_t deadline_s;
-	uint64_t chunk;
-	uint64_t barrier; /* load starts when all are connected */
-	uint64_t vary;    /* lengths are drawn from 1 to up, 1 to down */
-} options = {.connections = 1, .total = 1, .seed = 1, .deadline_s = 60, .chunk = CHUNK_MAX};
-
-static struct {
-	uint64_t opened, exact, failed, connect_failed, bytes;
-	unsigned open, connected;
-} tally;
-
-static uint8_t pattern[PATTERN + CHUNK_MAX];
-static uint8_t scratch[CHUNK_MAX];
 static struct sockaddr_storage target;
 static socklen_t target_len;
 static volatile sig_atomic_t stopping;
-static uint64_t random_state;
-static int epoll_fd;
-static struct peer **waiting; /* options.connections of them, with a barrier */
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
-static uint64_t random_next(void)
-{
-	random_state += UINT64_C(0x9e3779b97f4a7c15);
-	return mix(random_state);
-}
-
-/* Log-uniform, so that single bytes are as common as large blocks. */
-static size_t random_chunk(void)
-{
-	uint64_t r = random_next();
-	size_t len = 1 + (r >> 32) % (UINT64_C(2) << (r % 18));
-
-	return len < options.chunk ? len : options.chunk;
-}
-
-static void pattern_init(void)
-{
-	for (size_t i = 0; i < PATTERN; i++)
-		pattern[i] = (uint8_t)(mix(i + 1) >> 24);
-	memcpy(pattern + PATTERN, pattern, CHUNK_MAX);
-}
-
-/* The stream of one direction, from `offset` on; CHUNK_MAX bytes are contiguous. */
-static const uint8_t *stream_at(const struct peer *peer, bool up, uint64_t offset)
-{
-	return pattern + (mix(peer->header.seed * 2 + up) % PATTERN + offset) % PATTERN;
-}
-
-static uint64_t bytes_to_send(const struct peer *peer)
-{
-	return peer->serving ? peer->header.down : peer->header.up;
-}
-
-static uint64_t bytes_to_receive(const struct peer *peer)
-{
-	return peer->serving ? peer->header.up : peer->header.down;
-}
-
-/* ---- one session ---- */
-
-static void peer_end(struct peer *peer, const char *problem, int error)
-{
-	struct linger linger = {.l_onoff = 1};
-
-	if (problem) {
-		tally.failed++;
-		if (tally.failed <= 5)
-			fprintf(stderr, "%s %llx: %s (%s), sent %llu/%llu received %llu/%llu\n",
-				peer->serving ? "server" : "client",
-				(unsigned long long)peer->header.seed, problem, strerror(error),
-				(unsigned long long)peer->sent,
-				(unsigned long long)bytes_to_send(peer),
-				(unsigned long long)peer->received,
-				(unsigned long long)bytes_to_receive(peer));
-		setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	} else {
-		tally.exact++;
-	}
-	if (waiting && !peer->serving)
-		waiting[peer->slot] = NULL;
-	close(peer->fd);
-	tally.open--;
-	tally.connected -= peer->connected;
-	free(peer);
-}
-
-static void peer_watch(struct peer *peer, uint32_t events)
-{
-	struct epoll_event event = {.events = events, .data.ptr = peer};
-
-	if (events == peer->events)
-		return;
-	if (epoll_ctl(epoll_fd, peer->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, peer->fd, &event))
-		die("epoll_ctl");
-	peer->events = events;
-}
-
-/* 0 to go on, or an errno; EAGAIN is nothing to report. */
-static int peer_send_header(struct peer *peer)
-{
-	ssize_t n = send(peer->fd, (char *)&peer->header + peer->header_done,
-			 sizeof(peer->header) - peer->header_done, MSG_NOSIGNAL);
-
-	if (n < 0)
-		return errno;
-	peer->header_done += (size_t)n;
-	return 0;
-}
-
-static int peer_send(struct peer *peer)
-{
-	uint64_t left = bytes_to_send(peer) - peer->sent;
-	size_t len = random_chunk();
-	ssize_t n;
-
-	if (!peer->serving && peer->header_done < sizeof(peer->header))
-		return peer_send_header(peer);
-	if (!left) {
-		peer->fin_sent = true;
-		return shutdown(peer->fd, SHUT_WR) ? errno : 0;
-	}
-	n = send(peer->fd, stream_at(peer, !peer->serving, peer->sent), len < left ? len : left,
-		 MSG_NOSIGNAL);
-	if (n < 0)
-		return errno;
-	peer->sent += (uint64_t)n;
-	tally.bytes += (uint64_t)n;
-	return 0;
-}
-
-static int peer_receive_header(struct peer *peer)
-{
-	ssize_t n = recv(peer->fd, (char *)&peer->header + peer->header_done,
-			 sizeof(peer->header) - peer->header_done, 0);
-
-	if (n < 0)
-		return errno;
-	if (!n)
-		return EPIPE;
-	peer->header_done += (size_t)n;
-	if (peer->header_done == sizeof(peer->header) && peer->header.magic != MAGIC)
-		return EBADMSG;
-	return 0;
-}
-
-static int peer_receive(struct peer *peer)
-{
-	ssize_t n;
-
-	if (peer->serving && peer->header_done < sizeof(peer->header))
-		return peer_receive_header(peer);
-	n = recv(peer->fd, scratch, random_chunk(), 0);
-	if (n < 0)
-		return errno;
-	if (!n) {
-		peer->fin_seen = true;
-		return peer->received == bytes_to_receive(peer) ? 0 : EPIPE;
-	}
-	if (peer->received + (uint64_t)n > bytes_to_receive(peer) ||
-	    memcmp(scratch, stream_at(peer, peer->serving, peer->received), (size_t)n) != 0)
-		return EBADMSG;
-	peer->received += (uint64_t)n;
-	return 0;
-}
-
-static bool peer_may_send(const struct peer *peer)
-{
-	if (peer->fin_sent)
-		return false;
-	if (peer->serving)
-		return peer->header_done == sizeof(peer->header);
-	return peer->header_done < sizeof(peer->header) || !options.barrier;
-}
-
-static void peer_rewatch(struct peer *peer)
-{
-	peer_watch(peer, (peer->fin_seen ? 0u : EPOLLIN) | (peer_may_send(peer) ? EPOLLOUT : 0u));
-}
-
-static void peer_on_event(struct peer *peer, uint32_t events)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	if (!peer->connected) {
-		getsockopt(peer->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-		if (error) {
-			tally.connect_failed++;
-			peer_end(peer, "connect", error);
-			return;
-		}
-		peer->connected = true;
-		tally.connected++;
-	}
-	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && !peer->fin_seen)
-		error = peer_receive(peer);
-	if (error && error != EAGAIN) {
-		peer_end(peer, "receive", error);
-		return;
-	}
-	error = (events & EPOLLOUT) && peer_may_send(peer) ? peer_send(peer) : 0;
-	if (error && error != EAGAIN) {
-		peer_end(peer, "send", error);
-		return;
-	}
-	if (peer->fin_sent && peer->fin_seen)
-		peer_end(peer, NULL, 0);
-	else
-		peer_rewatch(peer);
-}
-
-static struct peer *peer_new(int fd, bool serving)
-{
-	struct peer *peer = calloc(1, sizeof(*peer));
-
-	if (!peer)
-		die("calloc");
-	peer->fd = fd;
-	peer->serving = serving;
-	tally.open++;
-	return peer;
-}
-
-/* ---- the two roles ---- */
 
 static void load_open(void)
 {
@@ -394,16 +130,14 @@ static void print_address(int fd)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
-	char host[64], port[16];
+	char text[ADDR_TEXT];
+	struct addr addr;
 
 	if (getsockname(fd, (struct sockaddr *)&sa, &len))
 		die("getsockname");
-	if (sa.ss_family == AF_UNIX ||
-	    getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
-		printf("{\"event\":\"listening\"}\n");
-	else
-		printf("{\"event\":\"listening\",\"host\":\"%s\",\"port\":%s}\n", host, port);
+	addr_from_sockaddr((struct sockaddr *)&sa, len, &addr);
+	printf("{\"event\":\"listening\",\"port\":%u,\"host\":\"%s\"}\n", addr.port,
+	       addr_format_host(&addr, text));
 	fflush(stdout);
 }
 
@@ -430,93 +164,57 @@ static bool serve(void)
 	return true;
 }
 
-/* ---- the command line ---- */
-
 static void on_stop(int sig)
 {
 	stopping = 1;
 }
 
-static void target_parse(char *text)
-{
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
-	struct sockaddr_un *un = (struct sockaddr_un *)&target;
-	struct addrinfo *found;
-	char *port = strrchr(text, ':');
-
-	if (!strncmp(text, "unix:", 5)) {
-		un->sun_family = AF_UNIX;
-		snprintf(un->sun_path, sizeof(un->sun_path), "%s", text + 5);
-		target_len = sizeof(*un);
-		return;
-	}
-	if (!port)
-		die(text);
-	*port++ = '\0';
-	if (*text == '[') {
-		text++;
-		text[strcspn(text, "]")] = '\0';
-	}
-	if (getaddrinfo(text, port, &hints, &found))
-		die(text);
-	memcpy(&target, found->ai_addr, found->ai_addrlen);
-	target_len = found->ai_addrlen;
-	freeaddrinfo(found);
-}
-
 static const struct {
 	const char *name;
-	bool flag;
 	uint64_t *value;
 } option_table[] = {
-	{"--up", false, &options.up},
-	{"--down", false, &options.down},
-	{"--at-once", false, &options.connections},
-	{"--total", false, &options.total},
-	{"--seed", false, &options.seed},
-	{"--chunk", false, &options.chunk},
-	{"--deadline", false, &options.deadline_s},
-	{"--barrier", true, &options.barrier},
-	{"--vary", true, &options.vary},
+	{"up", &options.up},
+	{"down", &options.down},
+	{"at_once", &options.connections},
+	{"total", &options.total},
+	{"seed", &options.seed},
+	{"chunk", &options.chunk},
+	{"deadline", &options.deadline_s},
+	{"barrier", &options.barrier},
+	{"vary", &options.vary},
 };
 
-static void usage(void)
+static bool option_take(const char *word)
 {
-	fputs("usage: pump serve ADDR\n"
-	      "       pump load ADDR [--up BYTES] [--down BYTES] [--at-once N] [--total N|0]\n"
-	      "                      [--seed N] [--chunk BYTES] [--deadline SECONDS]\n"
-	      "                      [--barrier] [--vary]\n",
-	      stderr);
-	exit(2);
-}
+	const char *value = strchr(word, '=');
+	size_t len = value ? (size_t)(value - word) : 0;
 
-/* Returns how many words it took, 0 for an unknown one. */
-static int option_take(char **words)
-{
 	for (size_t i = 0; i < sizeof(option_table) / sizeof(option_table[0]); i++) {
-		if (strcmp(words[0], option_table[i].name) != 0)
+		if (len != strlen(option_table[i].name) ||
+		    strncmp(word, option_table[i].name, len) != 0)
 			continue;
-		if (!option_table[i].flag && !words[1])
-			return 0;
-		*option_table[i].value = option_table[i].flag ? 1 : strtoull(words[1], NULL, 10);
-		return option_table[i].flag ? 1 : 2;
+		*option_table[i].value = strtoull(value + 1, NULL, 10);
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-static void parse_options(int argc, char **argv)
+static void parse(int argc, char **argv)
 {
-	if (argc < 3)
-		usage();
-	for (int i = 3; i < argc;) {
-		int taken = option_take(argv + i);
+	struct addr addr;
+	bool good = argc >= 3 && !addr_parse(argv[2], &addr);
 
-		if (!taken)
-			usage();
-		i += taken;
+	for (int i = 3; i < argc; i++)
+		good = good && option_take(argv[i]);
+	if (!good || !options.connections || !options.chunk || options.chunk > CHUNK_MAX) {
+		fputs("usage: pump serve ADDR\n"
+		      "       pump load ADDR [up=BYTES] [down=BYTES] [at_once=N] [total=N|0]\n"
+		      "            [seed=N] [chunk=BYTES] [deadline=SECONDS] [barrier=1] "
+		      "[vary=1]\n",
+		      stderr);
+		exit(2);
 	}
-	if (!options.connections || !options.chunk || options.chunk > CHUNK_MAX)
-		usage();
+	target_len = addr_to_sockaddr(&addr, &target);
 }
 
 int main(int argc, char **argv)
@@ -525,8 +223,7 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	bool done;
 
-	parse_options(argc, argv);
-	target_parse(argv[2]);
+	parse(argc, argv);
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);

@@ -51,7 +51,8 @@ class PumpServer:
             text=True,
         )
         first = json.loads(self.process.stdout.readline())
-        self.address = (first["host"], first["port"]) if "host" in first else address[5:]
+        is_unix = address.startswith("unix:")
+        self.address = address[5:] if is_unix else (first["host"], first["port"])
 
     def report(self):
         """End it; returns its tally, after failing on any session that was not exact."""
@@ -68,15 +69,9 @@ class PumpServer:
 
 
 def pump_argv(front, **options):
-    """`at_once=5, barrier=True` becomes `--at-once 5 --barrier`."""
-    argv = [own_tool("pump"), "load", text(front)]
-    for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        if value is True:
-            argv.append(flag)
-        elif value is not False:
-            argv += [flag, str(int(value))]
-    return argv
+    """`at_once=5, barrier=True` becomes `at_once=5 barrier=1`."""
+    words = [f"{name}={int(value)}" for name, value in options.items()]
+    return [own_tool("pump"), "load", text(front), *words]
 
 
 class PumpLoad:
