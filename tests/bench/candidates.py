@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The candidates: sluice, HAProxy and nginx in their settings, and no proxy at all.
+
+Each knows how to start itself on a stage, for the one-CPU cells or for the founding case, and
+answers with the pids whose CPU and memory are its own.
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import machine
+from stage import Failed
+
+FOUNDING_WORKERS = 6
+NGINX_MODULES = ["/usr/lib/nginx/modules/ngx_stream_module.so",
+                 "/usr/lib64/nginx/modules/ngx_stream_module.so"]
+
+
+class Direct:
+    """The load talks to the backend."""
+    name, kind, version = "direct", "direct", ""
+
+    def start(self, stage, backends, cpus, founding):
+        """Nothing to start: no pid."""
+        return []
+
+    def address(self, stage, backends):
+        """Where the load connects to."""
+        return backends
+
+
+class Proxy:
+    """What the proxies share: one port, and processes to start."""
+    kind = ""
+
+    def __init__(self, name, path):
+        self.name, self.path = name, path
+        self.main = None
+
+    def address(self, stage, backends):
+        """Where the load connects to."""
+        return [f"127.0.0.1:{stage.proxy_port}"]
+
+    def start(self, stage, backends, cpus, founding):
+        """Start it and wait until it listens; returns its pids."""
+        processes = self.launch(stage, backends, cpus, founding)
+        self.main = processes[0]
+        for process in processes:
+            stage.wait_listening(process, len(processes))
+        return [pid for process in processes for pid in machine.children_of(process.pid)]
+
+
+class Sluice(Proxy):
+    """`relay` as in --relay; the flow log is on, with every field, and goes to /dev/null."""
+    kind = "sluice"
+
+    def __init__(self, name, path, relay="auto", more=()):
+        super().__init__(name, path)
+        self.relay, self.more = relay, list(more)
+        self.version = machine.first_line([path, "--version"])
+
+    def launch(self, stage, backends, cpus, founding):
+        argv = [self.path, "--listen", f"127.0.0.1:{stage.proxy_port}"]
+        for backend in backends:
+            argv += ["--target", backend]
+        argv += ["--workers", FOUNDING_WORKERS if founding else 1, "--relay", self.relay]
+        return [stage.spawn(argv + self.more, cpus)]
+
+    def own_calls(self, stage):
+        """System calls so far by its own counters, None if it does not say."""
+        self.main.send_signal(signal.SIGUSR2)
+        time.sleep(0.3)
+        for line in reversed(stage.output_of(self.main).split("\n")):
+            try:
+                counts = json.loads(line)
+            except ValueError:
+                continue
+            for key in ("sys_calls", "syscalls", "system_calls"):
+                if isinstance(counts, dict) and key in counts:
+                    return sum(counts[key].values())
+        return None
+
+
+class Haproxy(Proxy):
+    """`tuning` are lines of its global section; one thread, as the cells give it one CPU."""
+    kind = "haproxy"
+
+    def __init__(self, name, path, tuning="", splice=False):
+        super().__init__(name, path)
+        self.tuning, self.splice = tuning, splice
+        self.version = machine.first_line([path, "-v"])
+
+    def config(self, stage, backends, founding):
+        servers = "\n".join(f"    server s{i} {address}" for i, address in enumerate(backends))
+        return f"""global
+    nbthread 1
+    maxconn {9000 if founding else 8000}
+    {self.tuning}
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+    {"option splice-auto" if self.splice else ""}
+listen bench
+    bind 127.0.0.1:{stage.proxy_port}
+{servers}
+"""
+
+    def launch(self, stage, backends, cpus, founding):
+        path = stage.path("haproxy.cfg")
+        with open(path, "w") as file:
+            file.write(self.config(stage, backends, founding))
+        return [stage.spawn([self.path, "-db", "-f", path], cpus)
+                for _ in range(FOUNDING_WORKERS if founding else 1)]
+
+
+class Nginx(Proxy):
+    """The stream module, loaded from a file where it is not built in."""
+    kind = "nginx"
+
+    def __init__(self, name, path, buffer_size=None):
+        super().__init__(name, path)
+        self.buffer_size = buffer_size
+        self.version = machine.first_line([path, "-v"])
+        built = subprocess.run([path, "-V"], capture_output=True, text=True, check=False).stderr
+        self.module = None
+        if not re.search(r"--with-stream(\s|$)", built):
+            self.module = next(filter(os.path.exists, NGINX_MODULES), None)
+            if not self.module:
+                raise Failed(f"{path} has no stream module")
+
+    def config(self, stage, backends, founding):
+        servers = "\n".join(f"        server {address};" for address in backends)
+        return f"""{f"load_module {self.module};" if self.module else ""}
+{"user root;" if os.geteuid() == 0 else ""}
+worker_processes {FOUNDING_WORKERS if founding else 1};
+error_log stderr crit;
+pid {stage.path("nginx.pid")};
+events {{ worker_connections 19900; }}
+stream {{
+    {f"proxy_buffer_size {self.buffer_size};" if self.buffer_size else ""}
+    upstream bench {{
+{servers}
+    }}
+    server {{
+        listen 127.0.0.1:{stage.proxy_port}{" reuseport backlog=4096" if founding else ""};
+        proxy_pass bench;
+    }}
+}}
+"""
+
+    def launch(self, stage, backends, cpus, founding):
+        path = stage.path("nginx.conf")
+        with open(path, "w") as file:
+            file.write(self.config(stage, backends, founding))
+        argv = [self.path, "-p", stage.directory, "-e", "stderr", "-g", "daemon off;", "-c", path]
+        process = stage.spawn(argv, cpus)
+        stage.wait_listening(process)
+        time.sleep(0.2)  # the workers follow the master, and their pids are wanted
+        return [process]
