@@ -24,7 +24,7 @@ enum reason {
 	REASON_CONNECT_UNREACHABLE,
 	REASON_NO_SOURCE_PORT, /* ephemeral ports are used up towards the target */
 	REASON_POOL_EMPTY,
-	REASON_POOL_DOWN,     /* every target failed, or no name resolves */
+	REASON_POOL_DOWN,     /* none of its targets' names resolves */
 	REASON_POOL_DRAINING, /* every target has weight 0 */
 	REASON_POOL_FULL,     /* every target is at its max_connections */
 

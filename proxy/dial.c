@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A connect attempt. Happy path: socket(2), the options that must precede the handshake, a source
+ * address and port if there is one to give, connect(2) in progress.
+ *
+ * Source ports: one that is ours to choose is handed over as IP_LOCAL_PORT_RANGE with a range of
+ * one (ip(7), Linux 6.3), which lets the kernel skip its search; older kernels get it by bind(2)
+ * with SO_REUSEADDR. One that turns out taken goes to the end of its queue and the next is tried.
+ * Failure modes: no fd, no port, no route; all come back as -errno and leave nothing behind.
+ */
+#include "proxy/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/sys.h"
+#include "proxy/model.h"
+#include "proxy/ports.h"
+
+#define PORT_TRIES 16
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, Linux 6.3 */
+#endif
+
+/* Set once a kernel before 6.3 refused it: from then on ports are handed over by bind(2). */
+static bool no_port_range;
+
+/* Options on which a connection can do without: a refusal is no reason not to connect. */
+static void set_int(int fd, int level, int name, int value)
+{
+	SYS(SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+static void set_options(int fd, const struct dial_request *request)
+{
+	const struct tcp_conf *tcp = request->tcp;
+
+	if (tcp->send_buffer)
+		set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)tcp->send_buffer);
+	if (tcp->receive_buffer)
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)tcp->receive_buffer);
+	if (request->to->family == AF_UNIX)
+		return;
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	if (tcp->congestion)
+		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
+					   (socklen_t)strlen(tcp->congestion)));
+	if (tcp->fast_open)
+		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	if (request->data_waiting)
+		set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+}
+
+static int bind_source(int fd, const struct addr *from, uint16_t port)
+{
+	struct sockaddr_storage sa;
+	struct addr with_port = *from;
+	socklen_t len;
+
+	with_port.port = port;
+	len = addr_to_sockaddr(&with_port, &sa);
+	return SYS(BIND, bind(fd, (struct sockaddr *)&sa, len)) ? -errno : 0;
+}
+
+/* The wildcard of the target's family, to bind a port alone. */
+static struct addr any_of(uint16_t family)
+{
+	return (struct addr){.family = family};
+}
+
+/* Make the kernel use this one port; both families take the option at level IPPROTO_IP. */
+static int set_port(int fd, const struct dial_request *request, uint16_t port)
+{
+	struct addr any = any_of(request->to->family);
+	uint32_t range = (uint32_t)port << 16 | port;
+
+	if (!__atomic_load_n(&no_port_range, __ATOMIC_RELAXED)) {
+		if (!SYS(SETSOCKOPT,
+			 setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range))))
+			return 0;
+		__atomic_store_n(&no_port_range, true, __ATOMIC_RELAXED);
+	}
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	return bind_source(fd, request->from ? request->from : &any, port);
+}
+
+static int start_connect(int fd, const struct addr *to)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(to, &sa);
+
+	if (!SYS(CONNECT, connect(fd, (struct sockaddr *)&sa, len)) || errno == EINPROGRESS)
+		return 0;
+	return -errno;
+}
+
+/* A socket that can connect() at once: options set, source address bound. */
+static int new_socket(const struct dial_request *request, int *ret_fd)
+{
+	int fd = SYS(SOCKET,
+		     socket(request->to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	set_options(fd, request);
+	if (request->from) {
+		set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+		err = bind_source(fd, request->from, 0);
+	}
+	if (err) {
+		SYS(CLOSE, close(fd));
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static bool port_was_taken(int err)
+{
+	return err == -EADDRNOTAVAIL || err == -EADDRINUSE;
+}
+
+int dial_start(const struct dial_request *request, struct ports *ports, int *ret_fd,
+	       struct port_lease *ret_lease)
+{
+	struct port_lease lease = {0};
+	int fd = -1;
+	int err = 0;
+
+	for (int try = 0; try < PORT_TRIES; try++) {
+		err = fd < 0 ? new_socket(request, &fd) : 0;
+		if (err)
+			return err;
+		if (request->to->family != AF_UNIX)
+			lease = ports_take(ports, request->from, request->to, request->inflight);
+		err = lease.queue ? set_port(fd, request, lease.port) : 0;
+		if (!err)
+			err = start_connect(fd, request->to);
+		if (!err) {
+			*ret_fd = fd;
+			*ret_lease = lease;
+			return 0;
+		}
+		if (!lease.queue || !port_was_taken(err))
+			break;
+		ports_give_back(&lease);
+		if (no_port_range) { /* a bound socket keeps its port: start over */
+			SYS(CLOSE, close(fd));
+			fd = -1;
+		}
+	}
+	ports_give_back(&lease);
+	if (fd >= 0)
+		SYS(CLOSE, close(fd));
+	return err;
+}
+
+int dial_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (SYS(GETSOCKOPT, getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len)))
+		return errno;
+	return error;
+}
+
+void dial_acknowledge(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
+void dial_keepalive(int fd, const struct tcp_conf *tcp)
+{
+	if (tcp->keepalive_idle_ms) {
+		set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)(tcp->keepalive_idle_ms / 1000));
+		set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(tcp->keepalive_interval_ms / 1000));
+		set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)tcp->keepalive_count);
+	}
+	if (tcp->user_timeout_ms)
+		set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms);
+}

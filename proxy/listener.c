@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Accepting. Happy path: epoll (level-triggered here) says somebody is queued, a burst of
+ * accept4(2) starts that many sessions. The burst adapts: it doubles while it does not empty the
+ * queue and falls back to what was there, so a quiet listener spends no accept4() on learning
+ * EAGAIN and a flood cannot keep the worker from its sessions.
+ *
+ * Failure modes. No fds: the listener pauses, its clients wait in the kernel's queue, and it
+ * resumes when a session ends or after 100 ms; after a second of that a burst of clients is
+ * accepted on the reserved fd and reset, so that nobody waits for nothing. A connection limit
+ * resets the client at once. Closing a listening socket would reset what is queued, so a drain
+ * first attaches a filter that drops SYNs (socket(7), SO_ATTACH_FILTER), and main says when
+ * nobody is left in SYN_RECV; then the queue is emptied and the socket closed.
+ */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/base/sys.h"
+#include "proxy/listener_options.h"
+#include "proxy/listener_stats.h"
+#include "proxy/view.h"
+
+#define BURST_MAX 64
+#define PAUSE_MS  100
+#define SHED_US   US_PER_SEC /* of pause, then clients are turned away */
+
+static void on_acceptable(struct loop_source *source, uint32_t events);
+static void on_pause_over(struct timer *timer);
+static void free_task(struct loop_task *task);
+
+struct listener *listener_start(struct listener_env *env, struct listener_stats *stats, int fd,
+				const struct addr *local, uint64_t key, bool shared)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (!listener)
+		goto fail;
+	listener->source = (struct loop_source){.on_event = on_acceptable, .fd = fd};
+	timer_init(&listener->pause, on_pause_over);
+	list_init(&listener->link);
+	listener->env = env;
+	listener->stats = stats;
+	listener->local = *local;
+	listener->key = key;
+	listener->burst = 1;
+	listener->events = EPOLLIN | (shared ? EPOLLEXCLUSIVE : 0);
+	list_init(&listener->task.link);
+	listener->task.run = free_task;
+	if (loop_add(&env->sessions->loop, &listener->source, listener->events))
+		goto fail;
+	listener_stats_get(stats);
+	return listener;
+fail:
+	free(listener);
+	close(fd);
+	return NULL;
+}
+
+/* This listener's place in the worker's current configuration; false once a reload removed it. */
+static bool find_index(const struct listener *listener, size_t *ret_index)
+{
+	const struct snapshot *snapshot = (*listener->env->view)->snapshot;
+
+	for (size_t i = 0; i < snapshot->config->listener_count; i++) {
+		if (snapshot->listeners[i] == listener->stats) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void listener_retune(struct listener *listener)
+{
+	size_t index;
+
+	if (listener->source.fd >= 0 && find_index(listener, &index))
+		listener_set_options(listener->source.fd,
+				     &(*listener->env->view)->snapshot->config->listeners[index],
+				     NULL);
+}
+
+static void turn_away(struct listener *listener, int fd)
+{
+	struct linger abort = {.l_onoff = 1, .l_linger = 0};
+
+	count_add(&listener->stats->counts[listener->env->sessions->worker].c.shed, 1);
+	SYS(SETSOCKOPT, setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)));
+	SYS(CLOSE, close(fd));
+}
+
+static bool reserve_place(struct listener *listener, uint32_t max_connections)
+{
+	struct listener_env *env = listener->env;
+
+	if (env->sessions->session_count >= env->worker_limit)
+		return false;
+	if (env->total_limit &&
+	    atomic_fetch_add_explicit(env->total_open, 1, memory_order_relaxed) >=
+		    env->total_limit) {
+		atomic_fetch_sub_explicit(env->total_open, 1, memory_order_relaxed);
+		return false;
+	}
+	if (listener_stats_reserve(listener->stats, max_connections))
+		return true;
+	if (env->total_limit)
+		atomic_fetch_sub_explicit(env->total_open, 1, memory_order_relaxed);
+	return false;
+}
+
+/* A child inherits the drain's filter, which would only cost it time. */
+static void drop_filter(int fd)
+{
+	int none = 0;
+
+	SYS(SETSOCKOPT, setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
+}
+
+static void begin_session(struct listener *listener, int fd, const struct sockaddr *sa,
+			  socklen_t len)
+{
+	static struct log_limit limit;
+	struct view *view = *listener->env->view;
+	struct addr peer;
+	size_t index;
+
+	count_add(&listener->stats->counts[listener->env->sessions->worker].c.accepted, 1);
+	if (!find_index(listener, &index)) {
+		turn_away(listener, fd);
+		return;
+	}
+	if (!reserve_place(listener, view->snapshot->config->listeners[index].max_connections)) {
+		count_add(&listener->env->sessions->counts->reasons[REASON_LIMIT], 1);
+		log_limited(&limit, LOG_WARN, "connection_limit", "listener=%s",
+			    listener->stats->name);
+		turn_away(listener, fd);
+		return;
+	}
+	if (listener->draining)
+		drop_filter(fd);
+	addr_from_sockaddr(sa, len, &peer);
+	session_begin(listener->env->sessions, view, index, fd, &peer, &listener->local);
+}
+
+static int accept_one(struct listener *listener)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	int fd = SYS(ACCEPT, accept4(listener->source.fd, (struct sockaddr *)&sa, &len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC));
+
+	if (fd < 0)
+		return -errno;
+	begin_session(listener, fd, (struct sockaddr *)&sa, len);
+	return 0;
+}
+
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+/* With nothing but the reserved fd: accept and reset, so that clients learn at once. */
+static void shed_burst(struct listener *listener)
+{
+	struct listener_env *env = listener->env;
+
+	for (int i = 0; i < BURST_MAX; i++) {
+		int fd;
+
+		if (env->reserve_fd >= 0)
+			close(env->reserve_fd);
+		fd = SYS(ACCEPT, accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC));
+		if (fd >= 0) {
+			count_add(&env->sessions->counts->reasons[REASON_NO_FD], 1);
+			turn_away(listener, fd);
+		}
+		env->reserve_fd = fcntl(env->sessions->loop.epoll_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			break;
+	}
+}
+
+static void pause_accepting(struct listener *listener, int err)
+{
+	static struct log_limit limit;
+	struct session_env *sessions = listener->env->sessions;
+
+	if (!listener->paused_since_us) {
+		listener->paused_since_us = sessions->loop.now_us;
+		count_add(&sessions->counts->accept_pauses, 1);
+		log_limited(&limit, LOG_WARN, "accept_paused", "listener=%s errno=%d sessions=%u",
+			    listener->stats->name, -err, sessions->session_count);
+	} else if (sessions->loop.now_us - listener->paused_since_us >= SHED_US) {
+		shed_burst(listener);
+	}
+	loop_remove(&sessions->loop, &listener->source);
+	listener->env->paused++;
+	loop_arm(&sessions->loop, &listener->pause, PAUSE_MS);
+}
+
+/* Returns 0, or why the last accept4() failed. */
+static int accept_burst(struct listener *listener)
+{
+	uint32_t accepted = 0;
+	int err = 0;
+
+	while (accepted < listener->burst) {
+		err = accept_one(listener);
+		if (err == -ECONNABORTED || err == -EINTR || err == -EPROTO)
+			continue;
+		if (err)
+			break;
+		accepted++;
+	}
+	if (!err && listener->burst < BURST_MAX)
+		listener->burst *= 2;
+	else if (err == -EAGAIN)
+		listener->burst = accepted ? accepted : 1;
+	if (accepted)
+		listener->paused_since_us = 0;
+	return err;
+}
+
+static void on_acceptable(struct loop_source *source, uint32_t events)
+{
+	struct listener *listener = container_of(source, struct listener, source);
+	int err = accept_burst(listener);
+
+	if (is_shortage(err))
+		pause_accepting(listener, err);
+}
+
+static void resume(struct listener *listener)
+{
+	listener->env->paused--;
+	loop_add(&listener->env->sessions->loop, &listener->source, listener->events);
+}
+
+void listener_resume(struct listener *listener)
+{
+	if (!timer_is_armed(&listener->pause))
+		return;
+	timer_cancel(&listener->pause);
+	resume(listener);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+	resume(container_of(timer, struct listener, pause));
+}
+
+void listener_drain(struct listener *listener)
+{
+	/* The filter sees the TCP header: drop what carries SYN (RFC 9293, 3.1, byte 13). */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	listener->draining = true;
+	if (listener->local.family != AF_UNIX)
+		SYS(SETSOCKOPT, setsockopt(listener->source.fd, SOL_SOCKET, SO_ATTACH_FILTER,
+					   &program, sizeof(program)));
+}
+
+/* Everything still queued gets a session or, without fds, a reset of its own. */
+static void accept_all(struct listener *listener)
+{
+	int err;
+
+	do {
+		listener->burst = BURST_MAX;
+		err = accept_burst(listener);
+		if (is_shortage(err)) {
+			shed_burst(listener);
+			err = -EAGAIN;
+		}
+	} while (!err);
+}
+
+void listener_stop(struct listener *listener)
+{
+	listener_resume(listener);
+	accept_all(listener);
+	list_remove(&listener->link);
+	SYS(CLOSE, close(listener->source.fd));
+	listener->source.fd = -1;
+	loop_defer(&listener->env->sessions->loop, &listener->task);
+}
+
+static void free_task(struct loop_task *task)
+{
+	struct listener *listener = container_of(task, struct listener, task);
+
+	listener_stats_put(listener->stats);
+	free(listener);
+}

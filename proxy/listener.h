@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One worker's own listening socket of a configured listener: accept in bursts, rest when fds run
+ * out, drain without resetting anybody who is queued.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/addr.h"
+#include "proxy/loop.h"
+#include "proxy/session/session.h"
+
+struct listener_stats;
+struct view;
+
+/* What a worker lends to its listeners. */
+struct listener_env {
+	struct session_env *sessions;
+	struct view **view;           /* the worker's current one */
+	_Atomic uint32_t *total_open; /* over all workers; counted only if total_limit */
+	uint32_t total_limit;         /* max_connections of the process; 0: none given */
+	uint32_t worker_limit;        /* sessions that this worker's fds allow */
+	uint32_t paused;              /* listeners that rest for want of fds */
+	int reserve_fd;               /* given up to accept, and reset, when there is no other */
+};
+
+struct listener {
+	struct loop_source source;
+	uint32_t events; /* EPOLL* bits it is registered with */
+	struct timer pause;
+	struct loop_task task; /* deferred when stopped */
+	struct list link;      /* the worker's listeners */
+	struct listener_env *env;
+	struct listener_stats *stats; /* which listener of a snapshot it is */
+	struct addr local;            /* as bound; family 0 when each socket must be asked */
+	uint64_t key;                 /* main's name for it */
+	uint32_t burst;               /* accepts before others get their turn */
+	uint64_t paused_since_us;     /* 0: not paused */
+	bool draining;
+};
+
+/* Owns `fd` from now on. Takes a reference on `stats`. NULL when epoll or memory refuses (the fd
+ * is closed then). `shared`: other workers poll the same socket (Unix), so wake only one. */
+struct listener *listener_start(struct listener_env *env, struct listener_stats *stats, int fd,
+				const struct addr *local, uint64_t key, bool shared);
+
+/* Take no new connection, but all that are queued: TCP drops further SYNs. */
+void listener_drain(struct listener *listener);
+
+/* Accept what is queued, then close. Frees at the end of the turn. */
+void listener_stop(struct listener *listener);
+
+/* A new view is in force: apply its socket options. */
+void listener_retune(struct listener *listener);
+
+/* fds are free again: end a pause. */
+void listener_resume(struct listener *listener);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A listener at run time, as far as all workers share it: its counters and the exact number of its
+ * open sessions. Like a target it outlives configuration snapshots; one reference per snapshot.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/stats.h"
+
+#define LISTENER_CACHE_LINE 64
+
+struct listener_stats {
+	_Alignas(LISTENER_CACHE_LINE) _Atomic uint32_t open; /* over all workers */
+	_Atomic uint32_t refs;
+	uint32_t worker_count;
+	char *name;
+	struct {
+		_Alignas(LISTENER_CACHE_LINE) struct listener_counts c;
+	} counts[]; /* one per worker */
+};
+
+/* One reference, counts at zero. NULL without memory. */
+struct listener_stats *listener_stats_new(const char *name, unsigned worker_count);
+void listener_stats_get(struct listener_stats *stats);
+void listener_stats_put(struct listener_stats *stats); /* accepts NULL */
+
+/* Take one of `limit` places (0: no limit); false when all are taken. */
+bool listener_stats_reserve(struct listener_stats *stats, uint32_t limit);
+void listener_stats_release(struct listener_stats *stats);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Source port queues. Happy path: a pair of source and target gets busy (its sessions plus what
+ * was connected lately fill a quarter of the range, half of the even ports that the kernel tries
+ * first), a queue of this worker's slice is made, and from then on each connect takes the port at
+ * its head and each close puts it back at the end.
+ *
+ * Failure modes: a port may be in use after all (chosen by the kernel before the queue existed, by
+ * another process, or in a TIME_WAIT that cannot be reused): connect(2) says EADDRNOTAVAIL, the
+ * port goes to the end and the next one is tried, a bounded number of times (dial.c). Without
+ * memory for a queue the kernel goes on choosing.
+ */
+#include "proxy/ports.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/panic.h"
+
+#define BUCKETS      256
+#define TIME_WAIT_US (60 * US_PER_SEC) /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+
+struct port_queue {
+	struct port_queue *next; /* struct ports::buckets */
+	struct addr from;
+	struct addr to;
+	uint64_t period_start_us;
+	uint32_t period_connects;   /* since period_start_us */
+	uint32_t previous_connects; /* in the whole period before */
+	uint32_t capacity;          /* 0: no ring yet, the kernel chooses */
+	uint32_t head;
+	uint32_t count;
+	uint16_t *ring;
+};
+
+struct ports {
+	unsigned index;
+	unsigned worker_count;
+	uint16_t low;
+	uint16_t high;
+	struct port_queue *buckets[BUCKETS];
+};
+
+struct ports *ports_new(unsigned index, unsigned worker_count)
+{
+	struct ports *ports = calloc(1, sizeof(*ports));
+
+	if (!ports)
+		return NULL;
+	ports->index = index;
+	ports->worker_count = worker_count;
+	ports_set_range(ports, 32768, 60999);
+	return ports;
+}
+
+void ports_free(struct ports *ports)
+{
+	if (!ports)
+		return;
+	for (int i = 0; i < BUCKETS; i++) {
+		while (ports->buckets[i]) {
+			struct port_queue *queue = ports->buckets[i];
+
+			ports->buckets[i] = queue->next;
+			free(queue->ring);
+			free(queue);
+		}
+	}
+	free(ports);
+}
+
+void ports_set_range(struct ports *ports, uint16_t low, uint16_t high)
+{
+	must(low && low <= high);
+	ports->low = low;
+	ports->high = high;
+}
+
+static struct port_queue *queue_find(struct ports *ports, const struct addr *from,
+				     const struct addr *to)
+{
+	unsigned bucket = (addr_hash_host(to) ^ to->port) % BUCKETS;
+	struct port_queue *queue = ports->buckets[bucket];
+
+	while (queue && !(addr_equal(&queue->to, to) && addr_equal(&queue->from, from)))
+		queue = queue->next;
+	if (queue)
+		return queue;
+	queue = calloc(1, sizeof(*queue));
+	if (!queue)
+		return NULL;
+	queue->from = *from;
+	queue->to = *to;
+	queue->next = ports->buckets[bucket];
+	ports->buckets[bucket] = queue;
+	return queue;
+}
+
+/* Connects of the last one to two minutes: what may still stand in TIME_WAIT. */
+static uint32_t recent_connects(struct port_queue *queue)
+{
+	uint64_t now = clock_us();
+
+	if (now - queue->period_start_us >= TIME_WAIT_US) {
+		bool adjacent = now - queue->period_start_us < 2 * TIME_WAIT_US;
+
+		queue->previous_connects = adjacent ? queue->period_connects : 0;
+		queue->period_connects = 0;
+		queue->period_start_us = now;
+	}
+	queue->period_connects++;
+	return queue->period_connects + queue->previous_connects;
+}
+
+static void queue_fill(struct ports *ports, struct port_queue *queue)
+{
+	uint32_t size = (uint32_t)(ports->high - ports->low) / ports->worker_count + 1;
+
+	queue->ring = malloc(size * sizeof(*queue->ring));
+	if (!queue->ring)
+		return;
+	queue->capacity = size;
+	for (uint32_t port = ports->low + ports->index; port <= ports->high;
+	     port += ports->worker_count)
+		queue->ring[queue->count++] = (uint16_t)port;
+}
+
+static bool is_busy(const struct ports *ports, uint32_t inflight, uint32_t recent)
+{
+	uint64_t estimate = (uint64_t)inflight + (uint64_t)recent * ports->worker_count;
+
+	return estimate >= (uint64_t)(ports->high - ports->low + 1) / 4;
+}
+
+struct port_lease ports_take(struct ports *ports, const struct addr *from, const struct addr *to,
+			     uint32_t inflight)
+{
+	static const struct addr any;
+	struct port_queue *queue = queue_find(ports, from ? from : &any, to);
+	uint32_t recent;
+	uint16_t port;
+
+	if (!queue)
+		return (struct port_lease){0};
+	recent = recent_connects(queue);
+	if (!queue->capacity && is_busy(ports, inflight, recent))
+		queue_fill(ports, queue);
+	if (!queue->count)
+		return (struct port_lease){0};
+	port = queue->ring[queue->head];
+	queue->head = (queue->head + 1) % queue->capacity;
+	queue->count--;
+	return (struct port_lease){.queue = queue, .port = port};
+}
+
+void ports_give_back(struct port_lease *lease)
+{
+	struct port_queue *queue = lease->queue;
+
+	if (!queue)
+		return;
+	must(queue->count < queue->capacity);
+	queue->ring[(queue->head + queue->count) % queue->capacity] = lease->port;
+	queue->count++;
+	lease->queue = NULL;
+}
+
+uint32_t ports_left(const struct port_lease *lease)
+{
+	return lease->queue ? lease->queue->count : 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a session ends. Happy path: both relays are shut, session_end() writes the flow record,
+ * counts the reason and closes both sockets.
+ *
+ * A leg that failed (reset, timed out) first gets delivered what it had sent: its receive queue is
+ * read to the end, and the other leg's send queue watched until the peer has acknowledged all of
+ * it, for 5 s at most; only then the other leg is reset. Without that wait most of what was sent
+ * before an RST never arrives, because a reset discards the send queue. A probe (no byte either
+ * way, closed by the client without an error, at once or by a trusted balancer) is counted and not
+ * logged.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/panic.h"
+#include "proxy/base/sys.h"
+#include "proxy/flowlog.h"
+#include "proxy/listener_stats.h"
+#include "proxy/session/internal.h"
+#include "proxy/target.h"
+
+#define FLUSH_US       (5 * US_PER_SEC)
+#define FLUSH_POLL_MAX 50 /* ms between looks at the send queue */
+
+static enum reason reason_for_leg(bool client, int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return client ? REASON_CLIENT_TIMEOUT : REASON_BACKEND_TIMEOUT;
+	case ENOMEM:
+	case ENOBUFS:
+		return REASON_NO_MEMORY;
+	case ECONNRESET:
+	case EPIPE:
+	case ECONNREFUSED:
+		return client ? REASON_CLIENT_RST : REASON_BACKEND_RST;
+	default:
+		return REASON_INTERNAL;
+	}
+}
+
+void session_leg_failed(struct session *session)
+{
+	struct session_env *env = session->env;
+	bool client = session->client.error != 0;
+	struct leg *failed = client ? &session->client : &session->backend;
+
+	session->reason = (uint8_t)reason_for_leg(client, failed->error);
+	if ((session->client.error && session->backend.error) ||
+	    session->reason == REASON_NO_MEMORY) {
+		session_end(session, session->reason, RESET_BOTH);
+		return;
+	}
+	session_move(session, SESSION_FLUSHING);
+	session->client_failed = client;
+	session->deadline_us = env->loop.now_us + FLUSH_US;
+	failed->readable = true;
+	failed->last_words = true;
+	loop_arm(&env->loop, &session->timer, 1);
+	session_flush(session);
+}
+
+/* Bytes the other leg's peer has not acknowledged yet; tcp(7), unix(7). */
+static int send_queue(int fd)
+{
+	int queued = 0;
+
+	return SYS(IOCTL, ioctl(fd, SIOCOUTQ, &queued)) ? 0 : queued;
+}
+
+void session_flush(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct relay *relay = session->client_failed ? &session->to_backend : &session->to_client;
+	struct leg *failed = session->client_failed ? &session->client : &session->backend;
+	struct leg *other = session->client_failed ? &session->backend : &session->client;
+	bool handed_over;
+	uint64_t waited_ms;
+
+	session_run_relay(session, session->client_failed);
+	handed_over = !relay_is_holding(relay) && !relay->blocked &&
+		      (relay->state != RELAY_OPEN || !failed->readable);
+	if (other->error || env->loop.now_us >= session->deadline_us ||
+	    (handed_over && !send_queue(other->source.fd))) {
+		session_end(session, session->reason,
+			    session->client_failed ? RESET_BACKEND : RESET_CLIENT);
+		return;
+	}
+	waited_ms = (env->loop.now_us + FLUSH_US - session->deadline_us) / US_PER_MS;
+	loop_arm(&env->loop, &session->timer,
+		 waited_ms < FLUSH_POLL_MAX ? waited_ms + 1 : FLUSH_POLL_MAX);
+}
+
+static bool is_probe(const struct session *session)
+{
+	if (session->to_backend.bytes || session->to_client.bytes ||
+	    session->reason != REASON_CLIENT_FIN)
+		return false;
+	if (session->env->loop.now_us - session->accepted_us < US_PER_SEC)
+		return true;
+	for (size_t i = 0; i < session->listener->trusted_count; i++)
+		if (addr_block_contains(&session->listener->trusted[i], &session->client.peer))
+			return true;
+	return false;
+}
+
+static bool is_logged(const struct session *session)
+{
+	const struct flow_conf *flow = &session->view->snapshot->config->flow;
+
+	if (!session->env->ring || flow->format == FLOW_OFF)
+		return false;
+	if (reason_is_error(session->reason))
+		return true;
+	return flow->only == FLOW_ONLY_ALL && session->id % flow->sample == 0;
+}
+
+static void report(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct flow_record record;
+
+	count_add(&env->counts->reasons[session->reason], 1);
+	if (is_probe(session)) {
+		count_add(&env->counts->probes, 1);
+		count_add(&session->listener_stats->counts[env->worker].c.probes, 1);
+		return;
+	}
+	if (!is_logged(session))
+		return;
+	session_describe(session, &record);
+	if (!flow_ring_push(env->ring, &record))
+		count_add(&env->counts->log_dropped, 1);
+}
+
+/* Sets fd to -1, by which the loop knows a stale event. */
+static void leg_close(struct leg *leg, bool reset)
+{
+	struct linger abort = {.l_onoff = 1, .l_linger = 0};
+
+	if (leg->source.fd < 0)
+		return;
+	if (reset)
+		SYS(SETSOCKOPT,
+		    setsockopt(leg->source.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)));
+	SYS(CLOSE, close(leg->source.fd));
+	leg->source.fd = -1;
+}
+
+static void free_task(struct loop_task *task)
+{
+	struct session *session = container_of(task, struct session, task);
+
+	session_free(session->env->cache, session);
+}
+
+static void release_target(struct session *session)
+{
+	if (!session->target)
+		return;
+	if (session->connect_us)
+		count_sub(&session->target->counts[session->env->worker].c.open, 1);
+	target_release(session->target);
+	session->target = NULL;
+}
+
+void session_end(struct session *session, enum reason reason, enum session_reset reset)
+{
+	struct session_env *env = session->env;
+
+	session_move(session, SESSION_CLOSED);
+	session->reason = (uint8_t)reason;
+	report(session);
+	leg_close(&session->client, reset & RESET_CLIENT);
+	leg_close(&session->backend, reset & RESET_BACKEND);
+	ports_give_back(&session->lease);
+	relay_drop(&session->to_backend, &env->kit);
+	relay_drop(&session->to_client, &env->kit);
+	release_target(session);
+	timer_cancel(&session->timer);
+	list_remove(&session->link);
+	env->session_count--;
+	count_sub(&env->counts->sessions_open, 1);
+	count_sub(&session->listener_stats->counts[env->worker].c.open, 1);
+	listener_stats_release(session->listener_stats);
+	view_put(session->view);
+	session->task.run = free_task;
+	loop_defer(&env->loop, &session->task);
+	env->on_end(env);
+}
+
+void session_abort(struct session *session, enum reason reason)
+{
+	session_end(session, reason, RESET_BOTH);
+}

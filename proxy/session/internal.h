@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of a session share: session.c tells the story, choose.c finds it a backend,
+ * closing.c ends it, timing.c watches its clocks, cache.c keeps its memory.
+ */
+#pragma once
+
+#include "proxy/session/session.h"
+
+/* All state changes go through here; must()s the transition table. */
+void session_move(struct session *session, enum session_state state);
+
+/* choose.c: pick a target and start dialing it, over and over until an attempt is under way; ends
+ * the session when there is nobody left to try. */
+void session_dial(struct session *session);
+
+/* choose.c: the attempt under way failed. Dials another target, or ends the session. */
+void session_attempt_failed(struct session *session, enum reason reason);
+
+/* session.c: the backend's handshake is done. */
+void session_connected(struct session *session);
+
+/* session.c: move what can be moved, both ways, and see what follows from it. */
+void session_pump(struct session *session);
+
+/* session.c: run one relay if it has work, with all the accounting. */
+void session_run_relay(struct session *session, bool to_backend);
+
+/* session.c: watch the client's socket. Ends the session when epoll has no room for it. */
+bool session_watch_client(struct session *session);
+
+/* closing.c: a leg reported an error; deliver what it sent before, then reset the other one. */
+void session_leg_failed(struct session *session);
+
+/* closing.c: go on with that, on an event or when the timer says so. */
+void session_flush(struct session *session);
+
+/* closing.c: the one way out. Logs, counts, closes both sockets (with RST where `reset`). */
+enum session_reset { RESET_NONE, RESET_CLIENT = 1, RESET_BACKEND = 2, RESET_BOTH = 3 };
+void session_end(struct session *session, enum reason reason, enum session_reset reset);
+
+/* record.c: ask both sockets for their local addresses while they know them, for the flow log. */
+void session_note_addresses(struct session *session);
+
+/* timing.c */
+void session_on_timer(struct timer *timer);
+void session_arm_relaying(struct session *session); /* for the nearest of its clocks */
+
+/* timing.c: a peer stopped reading; see in time that TCP_USER_TIMEOUT does not take it for dead. */
+void session_watch_window(struct session *session);
+
+/* cache.c */
+struct session *session_alloc(struct session_cache *cache); /* zeroed, or NULL */
+void session_free(struct session_cache *cache, struct session *session);
+
+/* A small pseudo-random number, for jitter alone (xorshift64). */
+uint32_t session_random(struct session_env *env, uint32_t below);
+
+static inline uint32_t session_age_us(const struct session *session)
+{
+	uint64_t age = session->env->loop.now_us - session->accepted_us;
+
+	return age > UINT32_MAX ? UINT32_MAX : age ? (uint32_t)age : 1;
+}

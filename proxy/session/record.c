@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session's last description, taken while its sockets are still open: times, bytes, addresses of
+ * both legs, and what TCP_INFO says of each. A socket that the peer has reset may have forgotten
+ * its local address, so that is asked for when the session is connected (session_note_addresses).
+ */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/sys.h"
+#include "proxy/flowlog.h"
+#include "proxy/session/internal.h"
+#include "proxy/target.h"
+
+static void note_local(struct leg *leg)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (leg->local.family || leg->source.fd < 0)
+		return;
+	if (!SYS(GETSOCKNAME, getsockname(leg->source.fd, (struct sockaddr *)&sa, &len)))
+		addr_from_sockaddr((struct sockaddr *)&sa, len, &leg->local);
+}
+
+void session_note_addresses(struct session *session)
+{
+	if (!session->env->ring || session->view->snapshot->config->flow.format == FLOW_OFF)
+		return;
+	note_local(&session->client);
+	note_local(&session->backend);
+}
+
+static void describe_leg(const struct leg *leg, struct flow_leg *ret_leg)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	ret_leg->local = leg->local;
+	ret_leg->peer = leg->peer;
+	memset(&info, 0, sizeof(info));
+	if (leg->source.fd < 0 || leg->peer.family == AF_UNIX ||
+	    SYS(GETSOCKOPT, getsockopt(leg->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len)))
+		return;
+	ret_leg->rtt_us = info.tcpi_rtt;
+	ret_leg->retransmits = info.tcpi_total_retrans;
+	ret_leg->delivery_rate = info.tcpi_delivery_rate;
+}
+
+void session_describe(const struct session *session, struct flow_record *ret_record)
+{
+	uint64_t age_us = session->env->loop.now_us - session->accepted_us;
+
+	*ret_record = (struct flow_record){
+		.accepted_wall_us = clock_wall_us() - age_us,
+		.connect_us = session->connect_us,
+		.client_first_us = session->client_first_us,
+		.backend_first_us = session->backend_first_us,
+		.duration_us = age_us,
+		.client_bytes = session->to_backend.bytes,
+		.backend_bytes = session->to_client.bytes,
+		.spliced_bytes =
+			session->to_backend.spliced_bytes + session->to_client.spliced_bytes,
+		.id = session->id,
+		.worker = session->env->worker,
+		.reason = session->reason,
+		.retries = session->retries,
+	};
+	describe_leg(&session->client, &ret_record->client);
+	describe_leg(&session->backend, &ret_record->backend);
+	snprintf(ret_record->listener, sizeof(ret_record->listener), "%s", session->listener->name);
+	snprintf(ret_record->pool, sizeof(ret_record->pool), "%s", session->pool->pool->conf->name);
+	if (session->target)
+		snprintf(ret_record->target, sizeof(ret_record->target), "%s",
+			 session->target->name);
+}

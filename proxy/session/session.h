@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session: one client connection, the backend connection it is relayed to, and all that is known
+ * about the two.
+ *
+ *              +-----------------+    retry
+ *              v                 |
+ *  ACCEPTED -> DIALING ----------+
+ *     |          |   \
+ *     |          |    +-> RELAYING -----------+
+ *     |          |            |               |
+ *     |          |            v               |
+ *     |          |        FLUSHING            |   one leg failed: what it sent is delivered
+ *     |          |            |               |   to the other before that one is reset
+ *     v          v            v               v
+ *     +----------+--> CLOSED <+---------------+
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/list.h"
+#include "proxy/loop.h"
+#include "proxy/ports.h"
+#include "proxy/reason.h"
+#include "proxy/relay.h"
+#include "proxy/view.h"
+
+struct flow_ring;
+struct listener_stats;
+struct session_cache;
+
+/* What a worker lends to all of its sessions. */
+struct session_env {
+	struct loop loop;
+	struct relay_kit kit;
+	struct ports *ports;
+	struct flow_ring *ring; /* NULL: no flow log */
+	struct worker_counts *counts;
+	struct session_cache *cache;
+	struct list sessions; /* struct session::link */
+	uint32_t session_count;
+	uint32_t worker;  /* index */
+	uint64_t next_id; /* unique over the process: workers count in steps */
+	uint32_t id_step;
+	uint64_t random;                      /* state of the jitter's generator */
+	void (*on_end)(struct session_env *); /* a session's fds are free again */
+};
+
+enum session_state {
+	SESSION_ACCEPTED,
+	SESSION_DIALING,
+	SESSION_RELAYING,
+	SESSION_FLUSHING,
+	SESSION_CLOSED,
+	SESSION_STATES
+};
+
+#define SESSION_TRIED_MAX 8
+
+struct session {
+	struct leg client;
+	struct leg backend;
+	struct relay to_backend;
+	struct relay to_client;
+	struct timer timer;
+	struct loop_task task; /* ready when a byte budget was spent; deferred when closed */
+	struct list link;      /* struct session_env::sessions */
+	struct session_env *env;
+	struct view *view; /* the configuration it began with */
+	struct pool_view *pool;
+	const struct listener_conf *listener;
+	struct listener_stats *listener_stats;
+	struct target *target; /* reserved, or NULL */
+	struct port_lease lease;
+	uint64_t id;
+	uint64_t accepted_us;
+	uint64_t active_us;        /* when a byte moved last */
+	uint64_t deadline_us;      /* of the connect attempt or of the flush */
+	uint64_t closing_us;       /* our own closing looks for a quiet moment from here ... */
+	uint64_t closing_until_us; /* ... to here, then resets */
+	uint32_t lifetime_ms;      /* with its jitter; 0: unlimited */
+	uint32_t connect_us;       /* these three are offsets from accepted_us */
+	uint32_t client_first_us;
+	uint32_t backend_first_us;
+	uint16_t tried[SESSION_TRIED_MAX]; /* member indices */
+	uint8_t tried_count;
+	uint8_t retries;
+	uint8_t state;          /* enum session_state */
+	uint8_t reason;         /* enum reason, once it is known */
+	uint8_t first_fin;      /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
+	uint8_t closing;        /* enum reason of our own closing that waits for a quiet moment */
+	bool matured : 1;       /* lived long enough for keepalive to be worth its system calls */
+	bool late_ack : 1;      /* TCP_QUICKACK is 0 until the first byte is sent */
+	bool client_failed : 1; /* while FLUSHING: which leg did */
+};
+
+struct session_cache *session_cache_new(void);
+void session_cache_free(struct session_cache *cache);
+
+/* Begin a session on an accepted socket, which it owns from now on, whatever happens.
+ * `local` is the address the client connected to; its family is 0 if only the socket knows. */
+void session_begin(struct session_env *env, struct view *view, size_t listener_index, int fd,
+		   const struct addr *peer, const struct addr *local);
+
+/* Close from our side, at the first quiet moment after `delay_ms`, with FIN both ways; with RST
+ * if there was none within `wait_ms` more. */
+void session_close(struct session *session, enum reason reason, uint32_t delay_ms,
+		   uint32_t wait_ms);
+
+/* End it now, with RST both ways. */
+void session_abort(struct session *session, enum reason reason);
+
+/* Its description at its end, for the flow log. */
+struct flow_record;
+void session_describe(const struct session *session, struct flow_record *ret_record);
