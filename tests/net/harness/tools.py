@@ -35,6 +35,12 @@ def need(name, *places):
     return pytest.skip(message)
 
 
+def skip_sanitized(why):
+    """For tests that measure memory or privileges, which a sanitizer changes."""
+    if os.environ.get("SLUICE_SANITIZE"):
+        pytest.skip(f"a sanitizer is at work: {why}")
+
+
 def need_root(what):
     if os.geteuid() != 0:
         pytest.skip(f"needs root: {what}")
