@@ -66,12 +66,8 @@ static inline bool choice_is_usable(const struct choice *choice, const struct ba
 	return !choice_is_tried(choice, query) && !target_is_full(choice->target);
 }
 
-/* Whether one more session is better off at `a` than at `b`: (inflight + 1) / weight, crosswise. */
-static inline bool load_is_less(uint64_t a_inflight, uint32_t a_weight, uint64_t b_inflight,
-				uint32_t b_weight)
-{
-	return (a_inflight + 1) * b_weight < (b_inflight + 1) * a_weight;
-}
+/* 2^64 over the golden ratio: steps of it visit the range evenly. */
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 
 /* A 64-bit finalizer: every input bit reaches every output bit. */
 static inline uint64_t mix64(uint64_t x)
@@ -90,6 +86,6 @@ static inline uint64_t scale64(uint64_t x, uint64_t range)
 /* A counter through the finalizer (SplitMix64): 8 bytes of state, any seed will do. */
 static inline uint64_t cursor_random(struct balance_cursor *cursor)
 {
-	cursor->random += UINT64_C(0x9e3779b97f4a7c15);
+	cursor->random += GOLDEN;
 	return mix64(cursor->random);
 }

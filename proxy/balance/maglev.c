@@ -9,9 +9,11 @@
  * pick then reads one entry. Members claim in the order of their keys' hashes, so the table does
  * not depend on the order in which discovery lists them.
  *
- * Failure modes: when the entry's member is tried or full, the walk over the entries behind it
- * finds a stand-in; since entries are shuffled, a failed member's clients spread over all others.
- * A long walk means that few are usable: a pass over the members then ends it either way.
+ * Failure modes: when the entry's member is tried or full, the client's hash is hashed again for
+ * another entry until that finds a stand-in, so a failed member's clients spread over all others by
+ * weight. (Neighbouring entries would not do: permutations are arithmetic progressions, so the same
+ * members tend to follow each other.) Many attempts mean that few are usable: a pass over the
+ * members then ends it either way.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +22,8 @@
 #include "proxy/balance/internal.h"
 #include "proxy/base/panic.h"
 
-/* Entries walked per choice before the members themselves are asked. */
-#define WALK_PER_CHOICE 4
+/* Entries looked at before the members themselves are asked. */
+#define ATTEMPTS 64
 
 struct maglev {
 	uint32_t size;
@@ -56,7 +58,7 @@ static uint64_t hash_key(const char *key)
 	uint64_t hash = 0;
 
 	for (; *key; key++)
-		hash = mix64(hash + UINT64_C(0x9e3779b97f4a7c15) + (unsigned char)*key);
+		hash = mix64(hash + GOLDEN + (unsigned char)*key);
 	return hash;
 }
 
@@ -168,11 +170,10 @@ static int pick(struct balance_cursor *cursor, const struct balance_query *query
 {
 	const struct balancer *balancer = cursor->balancer;
 	const struct maglev *maglev = balancer->table;
-	uint32_t entry = (uint32_t)scale64(query->key_hash, maglev->size);
-	uint32_t walk = balancer->choice_count * WALK_PER_CHOICE;
+	uint64_t hash = query->key_hash;
 
-	for (uint32_t i = 0; i < walk; i++, entry = advance(entry, 1, maglev->size)) {
-		uint16_t slot = maglev->slots[entry];
+	for (int i = 0; i < ATTEMPTS; i++, hash = mix64(hash + GOLDEN)) {
+		uint16_t slot = maglev->slots[scale64(hash, maglev->size)];
 
 		if (choice_is_usable(&balancer->choices[slot], query))
 			return slot;

@@ -120,6 +120,13 @@ static int draw_usable(struct balance_cursor *cursor, const struct balance_query
 	return NO_SLOT;
 }
 
+/* Whether one more session is better off at `a`: (inflight + 1) / weight, multiplied out. */
+static bool load_is_less(const struct choice *a, const struct choice *b)
+{
+	return ((uint64_t)target_inflight(a->target) + 1) * b->weight <
+	       ((uint64_t)target_inflight(b->target) + 1) * a->weight;
+}
+
 static int pick(struct balance_cursor *cursor, const struct balance_query *query)
 {
 	const struct choice *choices = cursor->balancer->choices;
@@ -134,10 +141,7 @@ static int pick(struct balance_cursor *cursor, const struct balance_query *query
 	two = draw_usable(cursor, query, &out, one);
 	if (two == NO_SLOT)
 		return one;
-	return load_is_less(target_inflight(choices[two].target), choices[two].weight,
-			    target_inflight(choices[one].target), choices[one].weight)
-		       ? two
-		       : one;
+	return load_is_less(&choices[two], &choices[one]) ? two : one;
 }
 
 const struct balance_algorithm balance_random_two = {.prepare = prepare, .pick = pick};

@@ -3,13 +3,14 @@
  * `round_robin`: smooth weighted turns. After any number of picks each member has had its exact
  * share of them, give or take less than one turn, and a round gives exactly its weight to each.
  *
- * The happy path is: a clock counts picks; seen by a member of weight w out of the sum W, its k-th
- * turn may start when the clock reaches k*W/w and is due at (k+1)*W/w. Of the turns that have
- * started the one due first is taken. (This is worst-case fair queueing, Bennett and Zhang, INFOCOM
- * 1996. Taking turns by due time alone would serve a heavy member's whole round before a light one
- * came up.) Turns that have started are a heap by due time, the others a heap by start, so a pick
- * is O(log n). All comparisons are between fractions, multiplied out: nothing is rounded, and there
- * is nothing to drift.
+ * The happy path is: a clock counts picks. Seen by a member of weight w out of the sum W, the share
+ * for its k-th turn (from 0) accrues between k*W/w and (k+1)*W/w on that clock; the turn may be had
+ * from the pick in which it begins to accrue, and is due when it has. Of the turns that have
+ * started the one due first is taken, which never misses a due time (a proportionate schedule:
+ * Baruah et al., Algorithmica 15, 1996). Due times alone, without starts, would serve a heavy
+ * member's whole round before a light one came up. Started turns are a heap by due time, the others
+ * a heap by start, so a pick is O(log n). All comparisons are between fractions, multiplied out:
+ * nothing is rounded, and there is nothing to drift.
  *
  * Failure modes: a member that is tried or full stays where it is, first in line for the next pick.
  * What it missed while it was full is forgiven except for that one turn, or it would be flooded the
@@ -58,12 +59,15 @@ static inline bool starts_before(const struct turn *a, const struct turn *b)
 	return left < right || (left == right && a->slot < b->slot);
 }
 
+/* The heavier first among equals: its next turn is the nearer one. */
 static inline bool due_before(const struct turn *a, const struct turn *b)
 {
 	wide left = (wide)(a->taken + 1) * b->weight;
 	wide right = (wide)(b->taken + 1) * a->weight;
 
-	return left < right || (left == right && a->slot < b->slot);
+	if (left != right)
+		return left < right;
+	return a->weight != b->weight ? a->weight > b->weight : a->slot < b->slot;
 }
 
 static inline void sift_up(struct heap *heap, uint32_t at, struct turn turn, before_fn before)
@@ -125,9 +129,10 @@ static inline int heap_find(const struct heap *heap, const struct balancer *bala
 	return best;
 }
 
+/* Whether it begins to accrue before the coming pick is over. */
 static bool has_started(const struct rounds *rounds, const struct turn *turn)
 {
-	return (wide)turn->taken * rounds->total <= (wide)rounds->clock * turn->weight;
+	return (wide)turn->taken * rounds->total < (wide)(rounds->clock + 1) * turn->weight;
 }
 
 static void start_turns(struct rounds *rounds)
@@ -137,12 +142,10 @@ static void start_turns(struct rounds *rounds)
 			  due_before);
 }
 
-/* The first moment at which the turn has started. */
+/* The first pick in which the turn has started. */
 static void jump_to(struct rounds *rounds, const struct turn *turn)
 {
-	wide start = (wide)turn->taken * rounds->total;
-
-	rounds->clock = (uint64_t)((start + turn->weight - 1) / turn->weight);
+	rounds->clock = (uint64_t)((wide)turn->taken * rounds->total / turn->weight);
 }
 
 /* Count the turn as had, forgiving whole turns that were missed, and let the clock go on. */
@@ -195,7 +198,7 @@ static uint32_t common_divisor(const struct balancer *balancer)
 }
 
 /* The state after `clock` picks, without making them: whole turns are known by division, and the
- * picks that are missing then went to the turns due first. */
+ * picks that are missing then went to the turns due first among those already accruing. */
 static void enter_round(struct rounds *rounds, const struct balancer *balancer, uint64_t clock,
 			uint32_t divisor)
 {
@@ -203,10 +206,14 @@ static void enter_round(struct rounds *rounds, const struct balancer *balancer, 
 
 	for (uint32_t i = 0; i < balancer->choice_count; i++) {
 		struct turn turn = {.weight = balancer->choices[i].weight / divisor, .slot = i};
+		wide share = (wide)clock * turn.weight;
 
-		turn.taken = (uint64_t)((wide)clock * turn.weight / rounds->total);
+		turn.taken = (uint64_t)(share / rounds->total);
 		had += turn.taken;
-		heap_push(&rounds->started, turn, due_before);
+		if (share % rounds->total)
+			heap_push(&rounds->started, turn, due_before);
+		else
+			heap_push(&rounds->waiting, turn, starts_before);
 	}
 	for (rounds->clock = had; rounds->clock < clock;)
 		charge(rounds, heap_remove(&rounds->started, 0, due_before));
