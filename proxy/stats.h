@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proxy/base/sys.h"
@@ -78,6 +79,12 @@ struct snapshot;
 /* Add up `worker_count` workers' counters. Callable from any thread. */
 void stats_sum(struct worker_counts *const *counts, unsigned worker_count,
 	       struct stats_sum *ret_sum);
+
+/* The same for one target or listener, whose workers' counters stand `stride` bytes apart. */
+void stats_target_sum(const struct target_counts *counts, size_t stride, unsigned worker_count,
+		      struct target_counts *ret_sum);
+void stats_listener_sum(const struct listener_counts *counts, size_t stride, unsigned worker_count,
+			struct listener_counts *ret_sum);
 
 /* All of it as one JSON object on one line, with the snapshot's listeners and targets; the caller
  * frees it. NULL when memory is short. */
