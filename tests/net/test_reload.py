@@ -9,7 +9,7 @@ import pytest
 from harness.address import connect, free_address, free_port, text
 from harness.conf import simple
 from harness.peers import echo, name_of, pattern, read_all, read_exactly
-from harness.sluice import wait_open_sessions
+from harness.sluice import targets_of, wait_open_sessions
 from harness.tools import skip_sanitized
 from harness.wait import eventually
 
@@ -232,7 +232,7 @@ def test_statistics_of_a_target_that_stays_go_on(served):
     for _ in range(10):
         _name_at(front)
     wait_open_sessions(proxy, 0)
-    targets = [t for t in proxy.counters()["targets"] if t["sessions"]]
+    targets = [t for t in targets_of(proxy.counters()) if t["sessions"]]
     assert [t["sessions"] for t in targets] == [20]
 
 

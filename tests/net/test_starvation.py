@@ -4,12 +4,13 @@
 import fcntl
 import os
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from harness.address import free_address, text
-from harness.tools import need_root, pump
+from harness.tools import need, need_root, pump
 from harness.wait import eventually
 
 NOBODY = 65534
@@ -79,19 +80,18 @@ def test_without_pipe_pages_every_byte_is_copied(
 
 
 def _cgroup_v2():
+    """Where a cgroup v2 hierarchy with the cpu controller is mounted, or None."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, where, kind, *_ = line.split()
-        if kind == "cgroup2":
-            controllers = Path(where, "cgroup.controllers")
-            if controllers.exists() and "cpu" in controllers.read_text().split():
-                return Path(where)
+        controllers = Path(where, "cgroup.controllers")
+        if kind == "cgroup2" and "cpu" in controllers.read_text().split():
+            return Path(where)
     return None
 
 
 @contextmanager
-def _cgroup(quota_percent):
-    """A fresh cgroup with a CPU quota; yields a function that moves this process into it."""
-    need_root("to make a cgroup")
+def _real_cgroup(quota_percent):
+    """A fresh cgroup with a CPU quota; yields what Popen needs to start in it."""
     root = _cgroup_v2()
     if root is None:
         pytest.skip("no cgroup v2 hierarchy with the cpu controller")
@@ -103,20 +103,35 @@ def _cgroup(quota_percent):
     except OSError as error:
         pytest.skip(f"cgroup v2 is not writable here: {error}")
     try:
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+        yield {"preexec_fn": lambda: (group / "cgroup.procs").write_text(str(os.getpid()))}
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text(), "the cgroup is empty")
         group.rmdir()
 
 
+@contextmanager
+def _seeming_cgroup(quota_percent):
+    """The same only as the process reads it: files of ours over /sys/fs/cgroup, seen by it alone."""
+    fields = Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":", 2)
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        group = Path(root + (fields[2] if fields[0] == "0" else "/"))
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "cpu.max").write_text(f"{quota_percent * 1000} 100000\n")
+        script = 'mount --bind "$0" /sys/fs/cgroup && exec "$@"'
+        yield {"prefix": (need("unshare"), "-m", "sh", "-c", script, root)}
+
+
+@pytest.mark.parametrize("kind", [_real_cgroup, _seeming_cgroup])
 @pytest.mark.parametrize("percent, workers", [(50, 1), (100, 1), (150, 2)])
-def test_workers_follow_the_quota_of_the_cgroup(sluice, pump_server, percent, workers):
-    if (os.cpu_count() or 1) < 2:
+def test_workers_follow_the_quota_of_the_cgroup(sluice, pump_server, kind, percent, workers):
+    need_root("to make a cgroup or a mount namespace")
+    if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs")
-    with _cgroup(percent) as enter:
+    with kind(percent) as options:
         server, front = pump_server(), free_address()
         args = ("--listen", text(front), "--target", text(server.address))
-        proxy = sluice(*args, preexec_fn=enter)
+        proxy = sluice(*args, **options)
         try:
             assert proxy.counters()["workers"] == workers
             pump(front, up=100_000, down=100_000, at_once=20, total=100)

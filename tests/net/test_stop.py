@@ -57,7 +57,7 @@ def test_the_counters_are_told_at_exit(served):
     counts = proxy._counter_lines()[-1]
     assert counts["sessions"] == 1
     assert counts["reasons"]["client_fin"] == 1
-    assert counts["sys_calls"]["accept4"] >= 1
+    assert counts["syscalls"]["accept4"] >= 1
 
 
 def test_open_sessions_go_on_while_draining_and_nobody_new_is_let_in(served, keep):

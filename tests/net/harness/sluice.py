@@ -273,6 +273,11 @@ def run(*args, env=None, within=20.0, **kwargs):
     )
 
 
+def targets_of(counts):
+    """The targets of every pool, in the counters."""
+    return [target for pool in counts["pools"] for target in pool["targets"]]
+
+
 def open_sessions(proxy):
     return proxy.counters()["sessions_open"]
 
