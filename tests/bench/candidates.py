@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import machine
-from stage import Failed
+from stage import NAMESPACE, Failed
 
 FOUNDING_WORKERS = 6
 NGINX_MODULES = ["/usr/lib/nginx/modules/ngx_stream_module.so",
@@ -136,7 +136,7 @@ class Nginx(Proxy):
     def config(self, stage, backends, founding):
         servers = "\n".join(f"        server {address};" for address in backends)
         return f"""{f"load_module {self.module};" if self.module else ""}
-{"user root;" if os.geteuid() == 0 else ""}
+{"user root;" if os.geteuid() == 0 or "-r" in (NAMESPACE or ()) else ""}
 worker_processes {FOUNDING_WORKERS if founding else 1};
 error_log stderr crit;
 pid {stage.path("nginx.pid")};

@@ -33,7 +33,7 @@ def _bulk(name, title, mode, conns):
 
 
 def _request(size_kib, conns):
-    return Cell(f"rr-{size_kib}k-{conns}", f"{size_kib} KiB replies, {conns} connections",
+    return Cell(f"rr-{size_kib}k-{conns}", f"{size_kib} KiB replies, {conns} connection{'s' if conns > 1 else ''}",
                 "request", "proxy_cpu_us",
                 ("--mode", "request", "--bytes", size_kib * 1024, "--conns", conns))
 

@@ -51,7 +51,7 @@ class Results:
     def fail(self, step, why):
         """A measure that could not be taken."""
         self.failures.append({"cell": step.cell, "candidate": step.candidate, "round": step.round,
-                              "why": why})
+                              "why": " ".join(why.split())})
 
     def medians(self, cell, candidate):
         """figure -> median over the rounds; None if there is no measure."""
@@ -74,7 +74,8 @@ class Results:
         found = {}
         for cell, candidates in self.rounds.items():
             found[cell] = {"title": TITLES[cell], "cost": COST[cell], "candidates": {}}
-            for name, rounds in candidates.items():
+            for name in _order(candidates):
+                rounds = candidates[name]
                 found[cell]["candidates"][name] = {
                     "median": self.medians(cell, name), "ratio_to_haproxy": self.ratio(cell, name),
                     "rounds": [rounds[r] for r in sorted(rounds)]}
