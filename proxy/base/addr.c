@@ -129,8 +129,7 @@ static bool is_mapped(const struct addr *addr)
 	return addr->family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&addr->v6);
 }
 
-/* A v4-mapped address as the IPv4 address it carries, any other as it is. */
-static struct addr unmap(const struct addr *addr)
+struct addr addr_unmap(const struct addr *addr)
 {
 	struct addr plain = *addr;
 
@@ -143,7 +142,7 @@ static struct addr unmap(const struct addr *addr)
 
 const char *addr_format_host(const struct addr *addr, char *buf)
 {
-	struct addr plain = unmap(addr);
+	struct addr plain = addr_unmap(addr);
 	size_t len;
 
 	switch (plain.family) {
@@ -268,7 +267,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 
 uint64_t addr_hash_host(const struct addr *addr)
 {
-	struct addr plain = unmap(addr);
+	struct addr plain = addr_unmap(addr);
 	uint64_t hash = mix(0, plain.family);
 	uint64_t words[2];
 
@@ -318,7 +317,7 @@ int addr_block_parse(const char *text, struct addr_block *ret_block)
 			return -EINVAL;
 	/* ::ffff:10.0.0.0/104 can only have meant 10.0.0.0/8. */
 	if (is_mapped(&block.base) && bits >= 96) {
-		block.base = unmap(&block.base);
+		block.base = addr_unmap(&block.base);
 		bits -= 96;
 	}
 	block.bits = (uint8_t)bits;
@@ -328,7 +327,7 @@ int addr_block_parse(const char *text, struct addr_block *ret_block)
 
 bool addr_block_contains(const struct addr_block *block, const struct addr *addr)
 {
-	struct addr plain = unmap(addr);
+	struct addr plain = addr_unmap(addr);
 
 	if (plain.family != block->base.family)
 		return false;

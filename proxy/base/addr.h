@@ -46,6 +46,9 @@ void addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct addr *r
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* A v4-mapped address as the IPv4 address it carries, any other as it is. */
+struct addr addr_unmap(const struct addr *addr);
+
 /* A well-mixed hash of the host alone, without its port; v4-mapped equals IPv4. */
 uint64_t addr_hash_host(const struct addr *addr);
 

@@ -134,6 +134,8 @@ START_TEST(mapped_address_prints_and_hashes_as_ipv4)
 	ck_assert_str_eq(addr_format_host(&mapped, buf), "10.1.2.3");
 	ck_assert(addr_hash_host(&mapped) == addr_hash_host(&plain));
 	ck_assert(!addr_equal(&mapped, &plain));
+	mapped = addr_unmap(&mapped);
+	ck_assert(addr_equal(&mapped, &plain));
 }
 END_TEST
 

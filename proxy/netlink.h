@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Questions about this host's TCP sockets, asked of the kernel by sock_diag(7). Each call opens a
+ * netlink socket, lets the kernel walk its tables once per address family, and blocks meanwhile:
+ * not for workers. No privilege is needed; only this network namespace is seen. All give -errno
+ * when the kernel cannot be asked (-ENOENT: it lacks inet_diag; -EPERM: a filter forbids it;
+ * -EAFNOSUPPORT: no IPv4 or IPv6 address).
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct addr;
+
+/* Connections whose handshake with a listener on `local` is not finished. For 0.0.0.0 any IPv4
+ * address with that port counts, for [::] any address (it is taken for dual-stack). */
+int netlink_count_syn_recv(const struct addr *local, unsigned *ret_count);
+
+/* Sockets towards `remote` that hold a local port: those in use in any way, and those that only
+ * linger in TIME_WAIT. */
+int netlink_count_to(const struct addr *remote, unsigned *ret_inuse, unsigned *ret_time_wait);
+
+struct netlink_listener {
+	uint32_t inode; /* as in the link text of /proc/PID/fd: "socket:[INODE]" */
+	uid_t uid;
+};
+
+/* Listening sockets that stand in the way of one on `local`: on that address, or on a wildcard that
+ * one of the two is. Returns how many were stored, at most `max`, or -errno. */
+int netlink_listen_inodes(const struct addr *local, struct netlink_listener *ret_listeners,
+			  size_t max);
