@@ -37,7 +37,33 @@ static void on_acceptable(struct loop_source *source, uint32_t events);
 static void on_pause_over(struct timer *timer);
 static void free_task(struct loop_task *task);
 
-struct listener *listener_start(struct listener_env *env, struct listener_stats *stats, int fd,
+/* Serve by the worker's current view; false when that does not have this listener (any more). */
+static bool adopt_view(struct listener *listener)
+{
+	struct view *view = *listener->env->view;
+	const struct config *config = view->snapshot->config;
+	const struct listener_conf *conf = config_listener_of(config, &listener->bound);
+
+	if (!conf)
+		return false;
+	view_get(view);
+	view_put(listener->view);
+	listener->view = view;
+	listener->index = (size_t)(conf - config->listeners);
+	return true;
+}
+
+static const struct listener_conf *conf_of(const struct listener *listener)
+{
+	return &listener->view->snapshot->config->listeners[listener->index];
+}
+
+static struct listener_stats *stats_of(const struct listener *listener)
+{
+	return listener->view->snapshot->listeners[listener->index];
+}
+
+struct listener *listener_start(struct listener_env *env, int fd, const struct addr *bound,
 				const struct addr *local, uint64_t key, bool shared)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -45,60 +71,44 @@ struct listener *listener_start(struct listener_env *env, struct listener_stats 
 	if (!listener)
 		goto fail;
 	listener->source = (struct loop_source){.on_event = on_acceptable, .fd = fd};
+	listener->events = EPOLLIN | (shared ? EPOLLEXCLUSIVE : 0);
+	listener->burst = 1;
 	timer_init(&listener->pause, on_pause_over);
+	listener->task.run = free_task;
+	list_init(&listener->task.link);
 	list_init(&listener->link);
 	listener->env = env;
-	listener->stats = stats;
+	listener->bound = *bound;
 	listener->local = *local;
 	listener->key = key;
-	listener->burst = 1;
-	listener->events = EPOLLIN | (shared ? EPOLLEXCLUSIVE : 0);
-	list_init(&listener->task.link);
-	listener->task.run = free_task;
-	if (loop_add(&env->sessions->loop, &listener->source, listener->events))
+	if (!adopt_view(listener) ||
+	    loop_add(&env->sessions->loop, &listener->source, listener->events))
 		goto fail;
-	listener_stats_get(stats);
 	return listener;
 fail:
+	if (listener)
+		view_put(listener->view);
 	free(listener);
 	close(fd);
 	return NULL;
 }
 
-/* This listener's place in the worker's current configuration; false once a reload removed it. */
-static bool find_index(const struct listener *listener, size_t *ret_index)
-{
-	const struct snapshot *snapshot = (*listener->env->view)->snapshot;
-
-	for (size_t i = 0; i < snapshot->config->listener_count; i++) {
-		if (snapshot->listeners[i] == listener->stats) {
-			*ret_index = i;
-			return true;
-		}
-	}
-	return false;
-}
-
 void listener_retune(struct listener *listener)
 {
-	size_t index;
-
-	if (listener->source.fd >= 0 && find_index(listener, &index))
-		listener_set_options(listener->source.fd,
-				     &(*listener->env->view)->snapshot->config->listeners[index],
-				     NULL);
+	if (listener->source.fd >= 0 && adopt_view(listener))
+		listener_set_options(listener->source.fd, conf_of(listener), NULL);
 }
 
 static void turn_away(struct listener *listener, int fd)
 {
 	struct linger abort = {.l_onoff = 1, .l_linger = 0};
 
-	count_add(&listener->stats->counts[listener->env->sessions->worker].c.shed, 1);
+	count_add(&stats_of(listener)->counts[listener->env->sessions->worker].c.shed, 1);
 	SYS(SETSOCKOPT, setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)));
 	SYS(CLOSE, close(fd));
 }
 
-static bool reserve_place(struct listener *listener, uint32_t max_connections)
+static bool reserve_place(struct listener *listener)
 {
 	struct listener_env *env = listener->env;
 
@@ -110,7 +120,7 @@ static bool reserve_place(struct listener *listener, uint32_t max_connections)
 		atomic_fetch_sub_explicit(env->total_open, 1, memory_order_relaxed);
 		return false;
 	}
-	if (listener_stats_reserve(listener->stats, max_connections))
+	if (listener_stats_reserve(stats_of(listener), conf_of(listener)->max_connections))
 		return true;
 	if (env->total_limit)
 		atomic_fetch_sub_explicit(env->total_open, 1, memory_order_relaxed);
@@ -129,26 +139,21 @@ static void begin_session(struct listener *listener, int fd, const struct sockad
 			  socklen_t len)
 {
 	static struct log_limit limit;
-	struct view *view = *listener->env->view;
 	struct addr peer;
-	size_t index;
 
-	count_add(&listener->stats->counts[listener->env->sessions->worker].c.accepted, 1);
-	if (!find_index(listener, &index)) {
-		turn_away(listener, fd);
-		return;
-	}
-	if (!reserve_place(listener, view->snapshot->config->listeners[index].max_connections)) {
+	count_add(&stats_of(listener)->counts[listener->env->sessions->worker].c.accepted, 1);
+	if (!reserve_place(listener)) {
 		count_add(&listener->env->sessions->counts->reasons[REASON_LIMIT], 1);
 		log_limited(&limit, LOG_WARN, "connection_limit", "listener=%s",
-			    listener->stats->name);
+			    conf_of(listener)->name);
 		turn_away(listener, fd);
 		return;
 	}
 	if (listener->draining)
 		drop_filter(fd);
 	addr_from_sockaddr(sa, len, &peer);
-	session_begin(listener->env->sessions, view, index, fd, &peer, &listener->local);
+	session_begin(listener->env->sessions, listener->view, listener->index, fd, &peer,
+		      &listener->local);
 }
 
 static int accept_one(struct listener *listener)
@@ -199,7 +204,7 @@ static void pause_accepting(struct listener *listener, int err)
 		listener->paused_since_us = sessions->loop.now_us;
 		count_add(&sessions->counts->accept_pauses, 1);
 		log_limited(&limit, LOG_WARN, "accept_paused", "listener=%s errno=%d sessions=%u",
-			    listener->stats->name, -err, sessions->session_count);
+			    conf_of(listener)->name, -err, sessions->session_count);
 	} else if (sessions->loop.now_us - listener->paused_since_us >= SHED_US) {
 		shed_burst(listener);
 	}
@@ -305,6 +310,6 @@ static void free_task(struct loop_task *task)
 {
 	struct listener *listener = container_of(task, struct listener, task);
 
-	listener_stats_put(listener->stats);
+	view_put(listener->view);
 	free(listener);
 }

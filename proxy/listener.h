@@ -13,7 +13,6 @@
 #include "proxy/loop.h"
 #include "proxy/session/session.h"
 
-struct listener_stats;
 struct view;
 
 /* What a worker lends to its listeners. */
@@ -30,31 +29,35 @@ struct listener_env {
 struct listener {
 	struct loop_source source;
 	uint32_t events; /* EPOLL* bits it is registered with */
+	uint32_t burst;  /* accepts before others get their turn */
 	struct timer pause;
 	struct loop_task task; /* deferred when stopped */
 	struct list link;      /* the worker's listeners */
 	struct listener_env *env;
-	struct listener_stats *stats; /* which listener of a snapshot it is */
-	struct addr local;            /* as bound; family 0 when each socket must be asked */
-	uint64_t key;                 /* main's name for it */
-	uint32_t burst;               /* accepts before others get their turn */
-	uint64_t paused_since_us;     /* 0: not paused */
+	struct view *view; /* the last one that configures it; kept through its drain */
+	size_t index;      /* in that view's configuration */
+	struct addr bound; /* as configured, with its own port of a range */
+	struct addr local; /* what its sessions log; family 0 when each socket must be asked */
+	uint64_t key;      /* main's name for it */
+	uint64_t paused_since_us; /* 0: not paused */
 	bool draining;
 };
 
-/* Owns `fd` from now on. Takes a reference on `stats`. NULL when epoll or memory refuses (the fd
- * is closed then). `shared`: other workers poll the same socket (Unix), so wake only one. */
-struct listener *listener_start(struct listener_env *env, struct listener_stats *stats, int fd,
+/* Owns `fd` from now on. NULL when the current view has no such listener, or epoll or memory
+ * refuses (the fd is closed then). `shared`: other workers poll the same socket (Unix), so wake
+ * only one. */
+struct listener *listener_start(struct listener_env *env, int fd, const struct addr *bound,
 				const struct addr *local, uint64_t key, bool shared);
+
+/* The worker has a new view: serve by it and apply its socket options, if it still has this
+ * listener. */
+void listener_retune(struct listener *listener);
 
 /* Take no new connection, but all that are queued: TCP drops further SYNs. */
 void listener_drain(struct listener *listener);
 
 /* Accept what is queued, then close. Frees at the end of the turn. */
 void listener_stop(struct listener *listener);
-
-/* A new view is in force: apply its socket options. */
-void listener_retune(struct listener *listener);
 
 /* fds are free again: end a pause. */
 void listener_resume(struct listener *listener);

@@ -122,3 +122,7 @@ struct config {
 	size_t pool_count;
 	struct node *tree; /* what it was built from, defaults filled in; for config_show() */
 };
+
+/* The listener that a bound address belongs to, a port of a range included; NULL if none does. */
+const struct listener_conf *config_listener_of(const struct config *config,
+					       const struct addr *bound);

@@ -16,6 +16,7 @@
 #include "proxy/model.h"
 #include "proxy/target.h"
 
+struct config_ref;
 struct listener_stats; /* proxy/listener.h: outlives snapshots, as targets do */
 
 struct pool {
@@ -31,6 +32,7 @@ struct snapshot {
 	_Atomic uint32_t refs;
 	uint64_t generation; /* 1 at start, one more with each publication */
 	struct config *config;
+	struct config_ref *config_ref;     /* proxy/snapshot_build.h: what owns it */
 	struct pool *pools;                /* config->pool_count of them, same order */
 	struct listener_stats **listeners; /* config->listener_count of them, same order */
 };

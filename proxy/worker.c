@@ -162,7 +162,7 @@ static int start_listener(struct worker *worker, const struct worker_message *me
 
 	if (fd < 0)
 		return -EMFILE; /* SCM_RIGHTS found no room in our table */
-	listener = listener_start(&worker->accepting, message->stats, fd, &message->local,
+	listener = listener_start(&worker->accepting, fd, &message->bound, &message->local,
 				  message->key, message->shared);
 	if (!listener)
 		return -ENOMEM;

@@ -17,7 +17,6 @@
 #include "proxy/stats.h"
 
 struct flow_ring;
-struct listener_stats;
 struct snapshot;
 struct worker;
 
@@ -39,7 +38,7 @@ struct worker_message {
 	int32_t err;               /* in an answer: 0 or -errno */
 	uint64_t key;              /* of a listener */
 	struct snapshot *snapshot; /* WORKER_VIEW: the worker takes its own reference */
-	struct listener_stats *stats;
+	struct addr bound;         /* WORKER_LISTEN: struct listener */
 	struct addr local;
 	uint32_t jitter_ms;
 	uint32_t wait_ms;

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stopping. Happy path: SIGTERM or SIGINT; the lame duck still accepts; then listeners drain
+ * (SYNs are dropped, what is queued is accepted, and only then they close), sessions end by
+ * themselves until drain_timeout, and those that remain are closed at quiet moments. Each phase
+ * logs one line with what remains and its deadline. A second signal cuts the lame duck short, a
+ * third exits at once.
+ *
+ * Failure mode: SYN_RECV cannot be counted (no netlink), or somebody stays in it: the listener
+ * closes after 5 s all the same, and says so.
+ */
+#include <errno.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/main/binding.h"
+#include "proxy/main/supervisor.h"
+#include "proxy/netlink.h"
+
+#define TICK_MS           10
+#define LISTENER_DRAIN_US (5 * US_PER_SEC) /* two retransmissions of a SYN-ACK */
+#define CLOSING_JITTER_MS 1000
+#define CLOSING_WAIT_MS   3000
+#define CLOSING_MORE_MS   1000 /* for the last resets to leave */
+
+static unsigned long long left_ms(uint64_t deadline_us)
+{
+	uint64_t now = clock_us();
+
+	return deadline_us > now ? (deadline_us - now) / US_PER_MS : 0;
+}
+
+static void enter(struct supervisor *sv, enum phase phase, const char *event, uint64_t wait_us)
+{
+	sv->phase = phase;
+	sv->phase_deadline_us = clock_us() + wait_us;
+	log_event(LOG_INFO, event, "sessions=%llu deadline_ms=%llu",
+		  (unsigned long long)crew_sessions(sv), left_ms(sv->phase_deadline_us));
+	loop_arm(&sv->loop, &sv->phase_timer, 1);
+}
+
+static const struct config *config_of(const struct supervisor *sv)
+{
+	return sv->snapshot->config;
+}
+
+void drain_binding(struct supervisor *sv, struct binding *binding)
+{
+	struct worker_message message = {.op = WORKER_DRAIN, .key = binding->key};
+
+	list_remove(&binding->link);
+	list_push_back(&sv->drained, &binding->link);
+	binding->drain_deadline_us = clock_us() + LISTENER_DRAIN_US;
+	binding_unlink(binding);
+	crew_tell(sv, &message);
+	if (!timer_is_armed(&sv->drain_timer))
+		loop_arm(&sv->loop, &sv->drain_timer, 1);
+}
+
+/* Nobody is in the middle of a handshake any more: all clients are in the accept queue. */
+static bool is_settled(const struct binding *binding)
+{
+	unsigned embryos = 0;
+
+	if (binding->path)
+		return true;
+	if (!netlink_count_syn_recv(&binding->actual, &embryos) && !embryos)
+		return true;
+	if (clock_us() < binding->drain_deadline_us)
+		return false;
+	log_event(LOG_WARN, "listener_closed_early", "handshakes=%u", embryos);
+	return true;
+}
+
+static void close_binding(struct supervisor *sv, struct binding *binding)
+{
+	struct worker_message message = {.op = WORKER_UNLISTEN, .key = binding->key};
+	char text[ADDR_TEXT];
+
+	crew_tell(sv, &message);
+	log_event(LOG_INFO, "listener_closed", "bind=%s", addr_format(&binding->bound, text));
+	list_remove(&binding->link);
+	binding_free(binding);
+}
+
+static void on_drain_timer(struct timer *timer)
+{
+	struct supervisor *sv = container_of(timer, struct supervisor, drain_timer);
+
+	list_for_each_safe (link, &sv->drained) {
+		struct binding *binding = container_of(link, struct binding, link);
+
+		if (is_settled(binding))
+			close_binding(sv, binding);
+	}
+	if (!list_empty(&sv->drained))
+		loop_arm(&sv->loop, &sv->drain_timer, TICK_MS);
+}
+
+static void enter_listeners(struct supervisor *sv)
+{
+	enter(sv, PHASE_LISTENERS, "drain_listeners", config_of(sv)->drain_timeout_ms * US_PER_MS);
+	while (!list_empty(&sv->bindings))
+		drain_binding(sv, container_of(sv->bindings.next, struct binding, link));
+}
+
+/* The deadline of the sessions is drain_timeout from the moment the listeners began to drain. */
+static void enter_sessions(struct supervisor *sv)
+{
+	uint64_t deadline = sv->phase_deadline_us;
+
+	enter(sv, PHASE_SESSIONS, "drain_sessions", left_ms(deadline) * US_PER_MS);
+}
+
+static void enter_closing(struct supervisor *sv)
+{
+	struct worker_message message = {
+		.op = WORKER_CLOSE, .jitter_ms = CLOSING_JITTER_MS, .wait_ms = CLOSING_WAIT_MS};
+
+	enter(sv, PHASE_CLOSING, "drain_closing",
+	      (CLOSING_JITTER_MS + CLOSING_WAIT_MS + CLOSING_MORE_MS) * US_PER_MS);
+	crew_tell(sv, &message);
+}
+
+static void abort_rest(struct supervisor *sv)
+{
+	struct worker_message message = {.op = WORKER_ABORT};
+
+	log_event(LOG_WARN, "drain_aborted", "sessions=%llu",
+		  (unsigned long long)crew_sessions(sv));
+	crew_tell(sv, &message);
+}
+
+static void finish(struct supervisor *sv)
+{
+	sv->phase = PHASE_DONE;
+	sv->loop.stopping = true;
+}
+
+static void on_phase_timer(struct timer *timer)
+{
+	struct supervisor *sv = container_of(timer, struct supervisor, phase_timer);
+	bool over = clock_us() >= sv->phase_deadline_us;
+	bool empty = !crew_sessions(sv);
+
+	if (sv->phase == PHASE_LAME_DUCK && over)
+		enter_listeners(sv);
+	else if (sv->phase == PHASE_LISTENERS && list_empty(&sv->drained))
+		enter_sessions(sv);
+	else if (sv->phase == PHASE_SESSIONS && over && !empty)
+		enter_closing(sv);
+	else if (sv->phase == PHASE_CLOSING && over && !empty)
+		abort_rest(sv);
+	else if (sv->phase >= PHASE_SESSIONS && empty)
+		finish(sv);
+	if (sv->phase != PHASE_DONE)
+		loop_arm(&sv->loop, &sv->phase_timer, TICK_MS);
+}
+
+void drain_init(struct supervisor *sv)
+{
+	timer_init(&sv->drain_timer, on_drain_timer);
+	timer_init(&sv->phase_timer, on_phase_timer);
+}
+
+void drain_signal(struct supervisor *sv, bool replaced)
+{
+	uint64_t lame_duck_us = config_of(sv)->lame_duck_ms * US_PER_MS;
+
+	sv->stop_signals++;
+	if (sv->stop_signals >= 3) {
+		abort_rest(sv);
+		finish(sv);
+		return;
+	}
+	if (sv->phase == PHASE_LAME_DUCK)
+		sv->phase_deadline_us = 0;
+	if (sv->phase != PHASE_SERVING)
+		return;
+	if (replaced)
+		log_event(LOG_INFO, "replaced", "by another process");
+	enter(sv, PHASE_LAME_DUCK, "drain_lame_duck", replaced ? 0 : lame_duck_us);
+}

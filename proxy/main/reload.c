@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changing what is served. Happy path: SIGHUP; the configuration is read again, what it newly
+ * binds is bound, a snapshot is built and given to every worker, new listeners listen, and
+ * listeners that are gone are drained like at a stop. Listeners that stay are never touched, and
+ * sessions keep the snapshot they began with.
+ *
+ * Failure modes: an invalid file, or an address that cannot be bound, changes nothing at all and
+ * says why. What only a new process can change (workers, user, limits) is named and left as it is;
+ * `sluice --replace` brings it into force.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/base/conf/errors.h"
+#include "proxy/base/log.h"
+#include "proxy/config.h"
+#include "proxy/main/binding.h"
+#include "proxy/main/supervisor.h"
+#include "proxy/resolve.h"
+
+#define RESOLVE_WAIT_MS 2000
+
+/* What a reload holds until it is certain to succeed. */
+struct change {
+	struct config_ref *config;
+	struct snapshot *snapshot;
+	struct list bindings; /* struct binding::link, bound and not listening */
+};
+
+static int load(struct supervisor *sv, struct config_ref **ret_config)
+{
+	struct conf_errors errors = {0};
+	struct config *config = NULL;
+	const char *text;
+	int err = config_load(sv->options, &errors, &config);
+
+	for (size_t i = 0; err && (text = conf_error_text(&errors, i)); i++)
+		log_event(LOG_ERROR, "config_error", "%s", text);
+	conf_errors_fini(&errors);
+	if (err)
+		return err;
+	*ret_config = snapshot_config_new(config);
+	if (*ret_config)
+		return 0;
+	config_free(config);
+	return -ENOMEM;
+}
+
+int reload_resolver(struct supervisor *sv, const struct config *config)
+{
+	const char **names = NULL;
+	size_t count = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < config->pool_count && !err; i++) {
+		const struct pool_conf *pool = &config->pools[i];
+
+		for (size_t j = 0; j < pool->target_count; j++) {
+			const char **grown;
+
+			if (!pool->targets[j].host)
+				continue;
+			grown = realloc(names, (count + 1) * sizeof(char *));
+			if (!grown) {
+				free(names);
+				return -ENOMEM;
+			}
+			names = grown;
+			names[count++] = pool->targets[j].host;
+		}
+	}
+	if (count && !sv->resolver)
+		err = resolver_start(config->resolve_interval_ms, sv->names.fd, &sv->resolver);
+	if (!err && sv->resolver)
+		err = resolver_set_names(sv->resolver, names, count, config->resolve_interval_ms);
+	if (!err && count)
+		resolver_wait(sv->resolver, RESOLVE_WAIT_MS);
+	free(names);
+	return err;
+}
+
+static int publish(struct supervisor *sv, struct snapshot *snapshot)
+{
+	struct worker_message message = {.op = WORKER_VIEW, .snapshot = snapshot};
+	int err = crew_tell(sv, &message);
+
+	if (err)
+		return err;
+	snapshot_put(sv->snapshot);
+	sv->snapshot = snapshot;
+	return 0;
+}
+
+static int prepare(struct supervisor *sv, struct change *change)
+{
+	int err = load(sv, &change->config);
+
+	if (!err)
+		err = listeners_bind(sv, change->config->config, &change->bindings);
+	if (!err)
+		err = reload_resolver(sv, change->config->config);
+	if (!err)
+		err = snapshot_build(change->config, sv->snapshot, sv->resolver, sv->worker_count,
+				     &change->snapshot);
+	return err;
+}
+
+static void undo(struct change *change)
+{
+	struct list *link;
+
+	while ((link = list_pop_front(&change->bindings))) {
+		struct binding *binding = container_of(link, struct binding, link);
+
+		binding_unlink(binding);
+		binding_free(binding);
+	}
+	snapshot_put(change->snapshot);
+	snapshot_config_put(change->config);
+}
+
+static void drain_removed(struct supervisor *sv, const struct config *config)
+{
+	list_for_each_safe (link, &sv->bindings) {
+		struct binding *binding = container_of(link, struct binding, link);
+
+		if (!config_listener_of(config, &binding->bound))
+			drain_binding(sv, binding);
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static void name_what_stays(const struct config *before, const struct config *after)
+{
+	if (before->workers != after->workers || !same_text(before->user, after->user) ||
+	    before->max_connections != after->max_connections ||
+	    before->buffers != after->buffers || before->busy_poll_us != after->busy_poll_us)
+		log_event(LOG_WARN, "reload_partial",
+			  "workers, user, max_connections, buffers and busy_poll_us change with "
+			  "--replace only");
+}
+
+/* A change of where or how the flow log is written. */
+static bool log_differs(const struct flow_conf *a, const struct flow_conf *b)
+{
+	return a->format != b->format || !same_text(a->path, b->path);
+}
+
+void reload_config(struct supervisor *sv)
+{
+	struct change change = {0};
+	struct config_ref *before = sv->config;
+	int err;
+
+	list_init(&change.bindings);
+	err = sv->phase == PHASE_SERVING ? prepare(sv, &change) : -EBUSY;
+	if (!err)
+		err = publish(sv, change.snapshot);
+	if (err) {
+		log_event(LOG_ERROR, "reload_failed", "error=\"%s\" changed=nothing",
+			  err == -EBUSY ? "draining" : strerror(-err));
+		undo(&change);
+		return;
+	}
+	name_what_stays(before->config, change.config->config);
+	listeners_listen(sv, change.config->config, &change.bindings);
+	drain_removed(sv, change.config->config);
+	sv->config = change.config;
+	logs_set_level(sv->config->config->log_level);
+	if (log_differs(&before->config->flow, &sv->config->config->flow))
+		logs_reopen(sv);
+	snapshot_config_put(before);
+	log_event(LOG_INFO, "reloaded", "generation=%llu",
+		  (unsigned long long)sv->snapshot->generation);
+}
+
+void reload_names(struct supervisor *sv)
+{
+	struct snapshot *snapshot;
+	int err =
+		snapshot_build(sv->config, sv->snapshot, sv->resolver, sv->worker_count, &snapshot);
+
+	if (err)
+		return;
+	err = publish(sv, snapshot);
+	if (err) {
+		snapshot_put(snapshot);
+		log_event(LOG_ERROR, "names_not_applied", "error=\"%s\"", strerror(-err));
+		return;
+	}
+	log_event(LOG_INFO, "names_changed", "generation=%llu",
+		  (unsigned long long)sv->snapshot->generation);
+}

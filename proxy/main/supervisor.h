@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Main's own state, which the files of this folder share. Main opens every listener and file,
+ * builds every snapshot, hears every signal, and leaves the data path to the workers.
+ *
+ *   SERVING -> LAME_DUCK -> LISTENERS -> SESSIONS -> CLOSING -> DONE
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/loop.h"
+#include "proxy/main/limits.h"
+#include "proxy/snapshot_build.h"
+#include "proxy/worker.h"
+
+struct demo;
+struct flow_ring;
+struct flowlog;
+struct live;
+struct options;
+struct resolver;
+
+enum phase {
+	PHASE_SERVING,
+	PHASE_LAME_DUCK, /* still accepting, readiness says no */
+	PHASE_LISTENERS, /* no new connections; what is queued is still accepted */
+	PHASE_SESSIONS,  /* sessions go on by themselves */
+	PHASE_CLOSING,   /* the rest is closed, at quiet moments if there are any */
+	PHASE_DONE
+};
+
+struct supervisor {
+	struct options *options;
+	struct loop loop;
+	struct loop_source signals; /* signalfd(2) */
+	struct loop_source names;   /* eventfd(2): a name resolves differently */
+	struct limits limits;
+	struct config_ref *config;
+	struct snapshot *snapshot;
+	struct resolver *resolver; /* NULL until a target has a name */
+	struct worker **workers;
+	struct worker_counts **counts; /* theirs, same order */
+	unsigned worker_count;
+	struct flow_ring **rings;
+	struct flowlog *flowlog;  /* NULL: never asked for */
+	struct list bindings;     /* struct binding::link, listening */
+	struct list drained;      /* struct binding::link, on their way out */
+	struct list predecessors; /* struct predecessor::link, told to drain */
+	struct timer drain_timer;
+	uint64_t next_key;
+	_Atomic uint32_t total_open;
+	uint32_t total_limit;
+	uint64_t started_us;
+	enum phase phase;
+	unsigned stop_signals;
+	struct timer phase_timer;
+	uint64_t phase_deadline_us;
+	struct demo *demo; /* NULL: no --demo */
+	struct live *live; /* NULL: no terminal */
+	struct timer live_timer;
+};
+
+/* start.c: bring everything up, or say on stderr why not. 0 or -errno. Takes over `config`. */
+int supervisor_start(struct supervisor *sv, struct options *options, struct config *config);
+
+/* Run until the drain is over. */
+void supervisor_run(struct supervisor *sv);
+
+/* Stop the threads, print what is to be printed, free everything. */
+void supervisor_finish(struct supervisor *sv);
+
+/* crew.c: send one order to every worker and wait until all have answered. The first error. */
+int crew_tell(struct supervisor *sv, const struct worker_message *message);
+
+/* crew.c: give each worker its listening socket. */
+struct binding;
+int crew_listen(struct supervisor *sv, struct binding *binding);
+
+/* crew.c: sessions open now, over all workers. */
+uint64_t crew_sessions(struct supervisor *sv);
+
+/* counters.c: one JSON line to the flow log's file, or stdout. */
+void counters_print(struct supervisor *sv);
+
+/* drain.c */
+void drain_signal(struct supervisor *sv, bool replaced);
+void drain_binding(struct supervisor *sv, struct binding *binding);
+void drain_init(struct supervisor *sv);
+
+/* listeners.c: bind what is not bound yet into `bindings`; let those listen and serve. 0 or the
+ * first -errno, logged. */
+int listeners_bind(struct supervisor *sv, const struct config *config, struct list *bindings);
+int listeners_listen(struct supervisor *sv, const struct config *config, struct list *bindings);
+
+/* counters.c */
+struct stats_sum;
+void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
+
+/* reload.c */
+void reload_config(struct supervisor *sv);
+void reload_names(struct supervisor *sv);
+int reload_resolver(struct supervisor *sv, const struct config *config);
+
+/* logs.c */
+int logs_start(struct supervisor *sv);
+void logs_reopen(struct supervisor *sv);
+void logs_set_level(const char *name);
