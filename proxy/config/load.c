@@ -29,32 +29,37 @@ static void prune(const struct config *config)
 	}
 }
 
-int config_load(const struct options *options, struct conf_errors *errors,
-		struct config **ret_config)
+int config_finish(struct node *root, bool demo, struct conf_errors *errors,
+		  struct config **ret_config)
 {
 	struct config *config;
-	struct node *root;
-	int err = config_read(options, errors, &root);
+	int err;
 
-	if (err < 0)
-		return err;
 	schema_check(&schema_root, root, errors);
-	err = config_check(root, options->demo, errors);
+	err = config_check(root, demo, errors);
 	if (err == 0 && conf_failed(errors))
 		err = -EINVAL;
 	if (err == 0)
 		err = schema_complete(&schema_root, root);
 	if (err == 0)
 		err = config_build(root, &config);
-	if (err < 0)
-		goto fail;
+	if (err < 0) {
+		node_free(root);
+		return err;
+	}
 	config_warn(config, errors);
 	prune(config);
 	*ret_config = config;
 	return 0;
-fail:
-	node_free(root);
-	return err;
+}
+
+int config_load(const struct options *options, struct conf_errors *errors,
+		struct config **ret_config)
+{
+	struct node *root;
+	int err = config_read(options, errors, &root);
+
+	return err < 0 ? err : config_finish(root, options->demo, errors, ret_config);
 }
 
 void config_show(const struct config *config, FILE *out)

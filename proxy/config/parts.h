@@ -14,6 +14,11 @@ struct options;
 /* source.c: the tree as it was asked for. 0; -EINVAL with the reasons in `errors`; -ENOMEM. */
 int config_read(const struct options *options, struct conf_errors *errors, struct node **ret_root);
 
+/* load.c: everything behind the reading. Takes over `root`, also when it fails. The same results.
+ */
+int config_finish(struct node *root, bool demo, struct conf_errors *errors,
+		  struct config **ret_config);
+
 /* check.c: what a schema cannot see, such as names that lead nowhere. Takes any tree, even one
  * that the schema found fault with. 0, or -ENOMEM. */
 int config_check(const struct node *root, bool demo, struct conf_errors *errors);

@@ -83,10 +83,17 @@ complain(struct parser *parser, const char *origin, const char *format, ...)
 	conf_error(parser->errors, &where, "%s", text);
 }
 
+/* Names are compared without the prefix that all of them have. */
 struct suggestion {
 	struct nearest nearest;
+	const char *prefix;
 	bool by_flag;
 };
+
+static void suggest(struct suggestion *suggestion, const char *name)
+{
+	nearest_offer(&suggestion->nearest, name + strlen(suggestion->prefix));
+}
 
 static bool suggestion_visit(const struct schema_key *key, const char *path, void *context)
 {
@@ -94,24 +101,28 @@ static bool suggestion_visit(const struct schema_key *key, const char *path, voi
 	const char *name = suggestion->by_flag ? key->flag : key->variable;
 
 	if (name)
-		nearest_offer(&suggestion->nearest, name);
+		suggest(suggestion, name);
 	return true;
 }
 
 static void complain_unknown(struct parser *parser, const char *name, bool by_flag)
 {
-	struct suggestion suggestion = {.by_flag = by_flag};
+	struct suggestion suggestion = {.by_flag = by_flag, .prefix = by_flag ? "--" : PREFIX};
+	size_t skip = strlen(suggestion.prefix);
 
-	nearest_init(&suggestion.nearest, name);
+	/* A single dash is a typing error like another. */
+	if (strncmp(name, suggestion.prefix, skip) != 0)
+		skip = 1;
+	nearest_init(&suggestion.nearest, name + skip);
 	schema_walk(&schema_root, suggestion_visit, &suggestion);
-	nearest_offer(&suggestion.nearest, by_flag ? "--config" : PREFIX "CONFIG");
+	suggest(&suggestion, by_flag ? "--config" : PREFIX "CONFIG");
 	for (size_t i = 0; by_flag && i < options_switch_count; i++)
-		nearest_offer(&suggestion.nearest, options_switches[i].flag);
+		suggest(&suggestion, options_switches[i].flag);
 	const char *near = nearest_best(&suggestion.nearest);
 
-	complain(parser, name, "found an unknown %s; expected one that --help lists%s%s%s",
-		 by_flag ? "flag" : "variable", near ? "; did you mean \"" : "", near ? near : "",
-		 near ? "\"?" : "");
+	complain(parser, name, "found an unknown %s; expected one that --help lists%s%s%s%s",
+		 by_flag ? "flag" : "variable", near ? "; did you mean \"" : "",
+		 near ? suggestion.prefix : "", near ? near : "", near ? "\"?" : "");
 }
 
 static int set_config(struct parser *parser, const char *file, const char *origin, bool is_flag)
@@ -232,10 +243,10 @@ static int read_flag(struct parser *parser, const char *flag, const char *inline
 
 		return err < 0 ? err : 1 + !inline_text;
 	}
-	if (inline_text)
-		complain(parser, flag, "found a value or an unknown flag; expected --help's flags");
-	else if (!read_switch(parser->options, flag))
+	if (!read_switch(parser->options, flag))
 		complain_unknown(parser, flag, true);
+	else if (inline_text)
+		complain(parser, flag, "found a value; expected none behind this flag");
 	return 1;
 }
 

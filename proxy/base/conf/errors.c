@@ -21,8 +21,8 @@ void conf_errors_fini(struct conf_errors *errors)
 	findings_fini(&errors->warnings);
 }
 
-static char *finding_text(const struct conf_where *where, const char *severity, const char *format,
-			  va_list args)
+__attribute__((format(printf, 3, 0))) static char *
+finding_text(const struct conf_where *where, const char *severity, const char *format, va_list args)
 {
 	char *message, *text = NULL;
 

@@ -3,18 +3,16 @@
  * THE table: every key of sluice.yaml with its kind, bounds, default, flag, variable and meaning.
  * Nothing else in the source states a default. An enum's values stand in the order of the C enum
  * that they become. The root's keys that listeners and pools inherit stand in front of these.
- * The sources of `discover:` have their rows in keys_discover.c.
+ * The sources of `discover:` have their rows in keys_discover.c, and what the root, listeners and
+ * pools share is in keys_shared.c.
  */
 #include "proxy/base/conf/keys.h"
 
 #define KIB (UINT64_C(1) << 10)
-#define GIB (UINT64_C(1) << 30)
 #define TIB (UINT64_C(1) << 40)
 
 static const struct schema_key ip_item = {.name = "address", .kind = SCHEMA_IP};
 static const struct schema_key block_item = {.name = "block", .kind = SCHEMA_BLOCK};
-
-/* --- what the root, listeners and pools share --- */
 
 static const struct schema_key log_keys[] = {
 	{.name = "format",
@@ -46,98 +44,6 @@ static const struct schema_key log_keys[] = {
 };
 static const struct schema_map log_map = {
 	.noun = "log", .shorthand = "format", .keys = log_keys, .count = ARRAY_SIZE(log_keys)};
-
-static const struct schema_key timeouts_keys[] = {
-	{.name = "connect",
-	 .kind = SCHEMA_DURATION,
-	 .fallback = "2s",
-	 .min = 1,
-	 .max = HOUR,
-	 .doc = "for one attempt to connect to a target"},
-	{.name = "idle",
-	 .kind = SCHEMA_DURATION,
-	 .fallback = "1h",
-	 .max = 30 * DAY,
-	 .doc = "while no byte moves either way; 0: never"},
-	{.name = "half_close",
-	 .kind = SCHEMA_DURATION,
-	 .fallback = "30s",
-	 .max = 30 * DAY,
-	 .doc = "after the first FIN, while nothing moves; 0: never"},
-	{.name = "lifetime",
-	 .kind = SCHEMA_DURATION,
-	 .fallback = "0",
-	 .max = 30 * DAY,
-	 .doc = "of a session, plus up to 10 % of jitter; 0: unlimited"},
-};
-static const struct schema_map timeouts_map = {
-	.noun = "timeouts", .keys = timeouts_keys, .count = ARRAY_SIZE(timeouts_keys)};
-
-static const struct schema_key keepalive_keys[] = {
-	{.name = "idle",
-	 .kind = SCHEMA_SECONDS,
-	 .fallback = "60s",
-	 .min = SECOND,
-	 .max = 32767 * SECOND,
-	 .doc = "quiet time before the first probe"},
-	{.name = "interval",
-	 .kind = SCHEMA_SECONDS,
-	 .fallback = "10s",
-	 .min = SECOND,
-	 .max = 32767 * SECOND,
-	 .doc = "between probes"},
-	{.name = "count",
-	 .kind = SCHEMA_INTEGER,
-	 .fallback = "3",
-	 .min = 1,
-	 .max = 127,
-	 .doc = "unanswered probes that end a connection"},
-};
-static const struct schema_map keepalive_map = {
-	.noun = "keepalive", .keys = keepalive_keys, .count = ARRAY_SIZE(keepalive_keys)};
-
-/* Buffers end at INT_MAX / 2, because the kernel doubles what it is given (socket(7)). */
-#define TCP_KEYS                                                                                   \
-	{.name = "keepalive",                                                                      \
-	 .kind = SCHEMA_MAP,                                                                       \
-	 .flags = SCHEMA_FILLED,                                                                   \
-	 .word = "off",                                                                            \
-	 .map = &keepalive_map,                                                                    \
-	 .doc = "probes that find dead peers and keep a balancer's flow"},                         \
-		{.name = "user_timeout",                                                           \
-		 .kind = SCHEMA_DURATION,                                                          \
-		 .fallback = "90s",                                                                \
-		 .max = 24 * DAY,                                                                  \
-		 .doc = "sent data unacknowledged this long ends a session; 0: the kernel's"},     \
-		{.name = "send_buffer",                                                            \
-		 .kind = SCHEMA_SIZE,                                                              \
-		 .word = "auto",                                                                   \
-		 .fallback = "auto",                                                               \
-		 .min = 4 * KIB,                                                                   \
-		 .max = GIB - 1,                                                                   \
-		 .doc = "SO_SNDBUF"},                                                              \
-		{.name = "receive_buffer",                                                         \
-		 .kind = SCHEMA_SIZE,                                                              \
-		 .word = "auto",                                                                   \
-		 .fallback = "auto",                                                               \
-		 .min = 4 * KIB,                                                                   \
-		 .max = GIB - 1,                                                                   \
-		 .doc = "SO_RCVBUF"},                                                              \
-	{                                                                                          \
-		.name = "congestion", .kind = SCHEMA_NAME, .max = 15,                              \
-		.doc = "congestion control, e.g. bbr; the kernel's default if not given"           \
-	}
-
-static const struct schema_key tcp_keys[] = {TCP_KEYS};
-static const struct schema_map tcp_map = {
-	.noun = "tcp part", .keys = tcp_keys, .count = ARRAY_SIZE(tcp_keys)};
-
-static const struct schema_key leg_keys[] = {
-	TCP_KEYS,
-	{.name = "fast_open", .kind = SCHEMA_BOOL, .fallback = "false", .doc = "TCP Fast Open"},
-};
-static const struct schema_map leg_map = {
-	.noun = "tcp part", .keys = leg_keys, .count = ARRAY_SIZE(leg_keys)};
 
 /* --- listeners --- */
 
@@ -183,7 +89,7 @@ static const struct schema_key listener_keys[] = {
 	{.name = "tcp",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &leg_map,
+	 .map = &schema_leg,
 	 .doc = "socket options towards clients"},
 	{.name = "trusted",
 	 .kind = SCHEMA_LIST,
@@ -250,12 +156,12 @@ static const struct schema_key pool_keys[] = {
 	{.name = "timeouts",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &timeouts_map,
+	 .map = &schema_timeouts,
 	 .doc = "of its sessions"},
 	{.name = "tcp",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &leg_map,
+	 .map = &schema_leg,
 	 .doc = "socket options towards targets"},
 	{.name = "retries",
 	 .kind = SCHEMA_INTEGER,
@@ -378,12 +284,12 @@ static const struct schema_key root_keys[] = {
 	{.name = "timeouts",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED,
-	 .map = &timeouts_map,
+	 .map = &schema_timeouts,
 	 .doc = "for every pool that doesn't say otherwise"},
 	{.name = "tcp",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED,
-	 .map = &tcp_map,
+	 .map = &schema_tcp,
 	 .doc = "for every listener and pool that doesn't say otherwise"},
 	{.name = "listeners",
 	 .kind = SCHEMA_LIST,

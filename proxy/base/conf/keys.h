@@ -16,3 +16,7 @@
 
 /* One item of a pool's `discover:`. */
 extern const struct schema_key schema_discover;
+
+extern const struct schema_map schema_timeouts;
+extern const struct schema_map schema_tcp; /* the root's */
+extern const struct schema_map schema_leg; /* that of a listener or pool, which has more */
