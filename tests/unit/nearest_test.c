@@ -18,6 +18,7 @@ static const char *nearest_of(const char *word, const char *a, const char *b)
 START_TEST(each_kind_of_slip_is_recognised)
 {
 	ck_assert_str_eq(nearest_of("wrokers", "relay", "workers"), "workers");     /* swapped */
+	ck_assert_str_eq(nearest_of("no", "relay", "on"), "on");                    /* only that */
 	ck_assert_str_eq(nearest_of("worker", "relay", "workers"), "workers");      /* dropped */
 	ck_assert_str_eq(nearest_of("woorkers", "relay", "workers"), "workers");    /* added */
 	ck_assert_str_eq(nearest_of("workerz", "workers", "relay"), "workers");     /* changed */
