@@ -266,26 +266,6 @@ static bool take_own_fds(int keep)
 	return true;
 }
 
-static int open_resources(struct worker *worker)
-{
-	struct session_env *env = &worker->sessions;
-	int err = loop_init(&env->loop);
-
-	if (err)
-		return err;
-	env->cache = session_cache_new();
-	env->ports = ports_new(worker->conf.index, worker->conf.count);
-	env->kit.buffer = malloc(COPY_BUFFER);
-	if (!env->cache || !env->ports || !env->kit.buffer)
-		return -ENOMEM;
-	ports_set_range(env->ports, worker->conf.port_low, worker->conf.port_high);
-	err = take_view(worker, worker->conf.snapshot);
-	if (err)
-		return err;
-	worker->accepting.reserve_fd = fcntl(env->loop.epoll_fd, F_DUPFD_CLOEXEC, 0);
-	return loop_add(&env->loop, &worker->control, EPOLLIN);
-}
-
 static void init_env(struct worker *worker)
 {
 	struct session_env *env = &worker->sessions;
@@ -296,8 +276,7 @@ static void init_env(struct worker *worker)
 	pipe_cache_init(&worker->pipes, &worker->slab, &worker->counts, conf->max_pipes);
 	env->loop.busy_poll_us = conf->busy_poll_us;
 	env->loop.turns = &worker->counts.turns;
-	env->kit = (struct relay_kit){.buffer = env->kit.buffer,
-				      .buffer_size = COPY_BUFFER,
+	env->kit = (struct relay_kit){.buffer_size = COPY_BUFFER,
 				      .slab = &worker->slab,
 				      .pipes = &worker->pipes,
 				      .counts = &worker->counts};
@@ -312,10 +291,31 @@ static void init_env(struct worker *worker)
 						  .total_open = conf->total_open,
 						  .total_limit = conf->total_limit,
 						  .worker_limit = conf->max_sessions,
-						  .reserve_fd = worker->accepting.reserve_fd};
+						  .reserve_fd = -1};
 	list_init(&worker->listeners);
 	timer_init(&worker->trim, on_trim);
 	loop_arm(&env->loop, &worker->trim, PIPE_TRIM_MS);
+}
+
+static int open_resources(struct worker *worker)
+{
+	struct session_env *env = &worker->sessions;
+	int err = loop_init(&env->loop);
+
+	if (err)
+		return err;
+	init_env(worker);
+	env->cache = session_cache_new();
+	env->ports = ports_new(worker->conf.index, worker->conf.count);
+	env->kit.buffer = malloc(COPY_BUFFER);
+	if (!env->cache || !env->ports || !env->kit.buffer)
+		return -ENOMEM;
+	ports_set_range(env->ports, worker->conf.port_low, worker->conf.port_high);
+	err = take_view(worker, worker->conf.snapshot);
+	if (err)
+		return err;
+	worker->accepting.reserve_fd = fcntl(env->loop.epoll_fd, F_DUPFD_CLOEXEC, 0);
+	return loop_add(&env->loop, &worker->control, EPOLLIN);
 }
 
 static void seed_random(struct session_env *env)
@@ -369,8 +369,6 @@ static void *worker_main(void *arg)
 	worker->counts.sys_calls = sys_calls;
 	seed_random(&worker->sessions);
 	err = open_resources(worker);
-	if (!err)
-		init_env(worker);
 	if (!err)
 		err = sandbox_enter(SANDBOX_WORKER);
 	answer(worker, &ready, err);
