@@ -28,6 +28,7 @@
 #include "proxy/base/panic.h"
 #include "proxy/base/thread.h"
 #include "proxy/flowring.h"
+#include "proxy/sandbox.h"
 
 #define BATCH_BYTES     (64 * 1024)
 #define EXTRA_BYTES_MAX (1024 * 1024) /* of lines waiting from flowlog_line() */
@@ -245,6 +246,7 @@ static void write_flows(void *arg)
 	struct flowlog *log = arg;
 	bool stopping, found;
 
+	sandbox_enter(SANDBOX_WRITER); /* where it cannot be had, main has said so */
 	do {
 		uint32_t rings = atomic_load_explicit(&log->bell.rings, memory_order_acquire);
 
@@ -285,7 +287,7 @@ int flowlog_start(struct flow_ring *const *rings, unsigned count, enum flow_form
 	log->ring_count = count;
 	for (unsigned i = 0; i < count; i++)
 		log->rings[i] = rings[i];
-	r = thread_start(&log->thread, "flowlog", THREAD_WRITER, write_flows, log);
+	r = thread_start(&log->thread, "flowlog", write_flows, log);
 	if (r)
 		goto fail;
 	for (unsigned i = 0; i < count; i++)

@@ -205,11 +205,20 @@ static bool pop(struct line *ret_line)
 	return found;
 }
 
+static void (*thread_hook)(void);
+
+void log_on_thread_start(void (*hook)(void))
+{
+	thread_hook = hook;
+}
+
 static void write_queue(void *arg)
 {
 	uint64_t confessed = *(const uint64_t *)arg;
 	struct line line;
 
+	if (thread_hook)
+		thread_hook();
 	while (!queue.stuck && pop(&line)) {
 		uint64_t dropped;
 
@@ -241,7 +250,7 @@ int log_start(void)
 	queue.until = 0;
 	queue.dropped_before = dropped_lines;
 	queue.stuck = false;
-	r = thread_start(&queue.thread, "log", THREAD_WRITER, write_queue, &queue.dropped_before);
+	r = thread_start(&queue.thread, "log", write_queue, &queue.dropped_before);
 	if (r) {
 		pthread_mutex_lock(&queue.lock);
 		queue.running = false;

@@ -19,6 +19,9 @@ extern const char *const log_level_names[LOG_LEVELS];
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
+/* Called first on the log's own thread, to give up privileges there; set before log_start(). */
+void log_on_thread_start(void (*hook)(void));
+
 /* Write through the log's own thread from now on. 0 or -errno. */
 int log_start(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns the beginning and the end of every thread but main. The happy path is: thread_start() blocks
- * all signals, so that the new thread inherits that mask, and creates it; the thread names itself,
- * calls the hook, runs; thread_join() takes its rest.
+ * Owns the beginning and the end of a thread. The happy path is: thread_start() blocks all signals,
+ * so that the new thread inherits that mask, and creates it; the thread names itself and runs;
+ * thread_join() takes its rest.
  *
  * Failure modes: no thread can be created (EAGAIN, passed up); a thread hangs in a system call
  * that nothing can interrupt, such as a write to a stopped terminal: thread_join_within() gives up
@@ -17,20 +17,11 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
 
-static void (*start_hook)(enum thread_role role);
-
-void thread_on_start(void (*hook)(enum thread_role role))
-{
-	start_hook = hook;
-}
-
 static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
 
 	pthread_setname_np(pthread_self(), thread->name);
-	if (start_hook)
-		start_hook(thread->role);
 	thread->run(thread->arg);
 	pthread_mutex_lock(&thread->lock);
 	thread->ended = true;
@@ -56,13 +47,12 @@ static void fini_sync(struct thread *thread)
 	pthread_mutex_destroy(&thread->lock);
 }
 
-int thread_start(struct thread *thread, const char *name, enum thread_role role,
-		 void (*run)(void *arg), void *arg)
+int thread_start(struct thread *thread, const char *name, void (*run)(void *arg), void *arg)
 {
 	sigset_t all, before;
 	int r;
 
-	*thread = (struct thread){.name = name, .role = role, .run = run, .arg = arg};
+	*thread = (struct thread){.name = name, .run = run, .arg = arg};
 	init_sync(thread);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -109,7 +109,7 @@ START_TEST(ring_loses_nothing_between_two_threads)
 	struct thread producer;
 
 	flow_ring_set_bell(ring, &bell);
-	ck_assert_int_eq(thread_start(&producer, "producer", THREAD_WORKER, push_all, ring), 0);
+	ck_assert_int_eq(thread_start(&producer, "producer", push_all, ring), 0);
 	for (uint64_t id = 0; id < TRAFFIC;) {
 		uint32_t rings = bell.rings;
 

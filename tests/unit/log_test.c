@@ -158,6 +158,26 @@ START_TEST(started_log_writes_every_line_in_order_by_the_time_it_stops)
 }
 END_TEST
 
+static _Atomic int hook_calls;
+
+static void count_hook(void)
+{
+	hook_calls++;
+}
+
+START_TEST(log_thread_calls_its_hook_first)
+{
+	int fd = capture_stderr();
+
+	log_on_thread_start(count_hook);
+	ck_assert_int_eq(log_start(), 0);
+	log_stop(3000);
+	release_stderr();
+	ck_assert_int_eq(hook_calls, 1);
+	close(fd);
+}
+END_TEST
+
 START_TEST(stalled_reader_blocks_neither_callers_nor_the_stop)
 {
 	int fd = capture_stderr();
@@ -243,6 +263,7 @@ int main(void)
 	tcase_add_test(cases, log_keeps_values_from_forging_lines);
 	tcase_add_test(cases, log_cuts_an_overlong_line_and_says_so);
 	tcase_add_test(cases, started_log_writes_every_line_in_order_by_the_time_it_stops);
+	tcase_add_test(cases, log_thread_calls_its_hook_first);
 	tcase_add_test(cases, stalled_reader_blocks_neither_callers_nor_the_stop);
 	tcase_add_test(cases, log_owns_up_to_dropped_lines_once_the_reader_is_back);
 	tcase_add_test(cases, limited_line_comes_once_a_second_with_what_it_suppressed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Threads begin with signals blocked and the role's hook run, and a stuck one is given up on.
+ * Threads begin with a name and signals blocked, and a stuck one is given up on.
  */
 #include <check.h>
 #include <signal.h>
@@ -12,12 +12,6 @@
 
 static sigset_t seen_mask;
 static char seen_name[16];
-static int seen_role = -1;
-
-static void note_role(enum thread_role role)
-{
-	seen_role = role;
-}
 
 static void note_surroundings(void *arg)
 {
@@ -33,16 +27,13 @@ static void wait_for_byte(void *arg)
 	ck_assert_int_eq(read(*(int *)arg, &byte, 1), 1);
 }
 
-START_TEST(thread_begins_named_and_deaf_to_signals_after_its_hook)
+START_TEST(thread_begins_named_and_deaf_to_signals)
 {
 	struct thread thread;
 	sigset_t ours;
 
-	thread_on_start(note_role);
-	ck_assert_int_eq(thread_start(&thread, "probe", THREAD_RESOLVER, note_surroundings, NULL),
-			 0);
+	ck_assert_int_eq(thread_start(&thread, "probe", note_surroundings, NULL), 0);
 	thread_join(&thread);
-	ck_assert_int_eq(seen_role, THREAD_RESOLVER);
 	ck_assert_str_eq(seen_name, "probe");
 	ck_assert_int_eq(sigismember(&seen_mask, SIGTERM), 1);
 	ck_assert_int_eq(sigismember(&seen_mask, SIGUSR1), 1);
@@ -58,8 +49,8 @@ START_TEST(join_within_tells_a_stuck_thread_from_one_that_ended)
 
 	ck_assert_int_eq(pipe(never), 0);
 	ck_assert_int_eq(pipe(soon), 0);
-	ck_assert_int_eq(thread_start(&stuck, "stuck", THREAD_WRITER, wait_for_byte, never), 0);
-	ck_assert_int_eq(thread_start(&ending, "ending", THREAD_WRITER, wait_for_byte, soon), 0);
+	ck_assert_int_eq(thread_start(&stuck, "stuck", wait_for_byte, never), 0);
+	ck_assert_int_eq(thread_start(&ending, "ending", wait_for_byte, soon), 0);
 	ck_assert(!thread_join_within(&stuck, 1));
 	ck_assert_int_eq(write(soon[1], "x", 1), 1);
 	ck_assert(thread_join_within(&ending, 3000));
@@ -73,7 +64,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(cases, thread_begins_named_and_deaf_to_signals_after_its_hook);
+	tcase_add_test(cases, thread_begins_named_and_deaf_to_signals);
 	tcase_add_test(cases, join_within_tells_a_stuck_thread_from_one_that_ended);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);

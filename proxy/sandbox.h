@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the process and each of its threads may still do once it serves: which user, which
+ * capabilities (capabilities(7)), which system calls (seccomp(2)).
+ *
+ * The variable SLUICE_SECCOMP says what a call outside a thread's filter comes to: EPERM and an
+ * audit line if it is not set, the end of the process if it is `kill` (tests), and with `off` there
+ * is no filter (debuggers and sanitizers make calls of their own).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum sandbox_role {
+	SANDBOX_MAIN,     /* opens, binds, reads configuration, starts threads, takes signals */
+	SANDBOX_WORKER,   /* moves bytes */
+	SANDBOX_WRITER,   /* writes a log to a descriptor it was given */
+	SANDBOX_RESOLVER, /* asks the system's resolver for names */
+	SANDBOX_ROLES
+};
+
+/* Become `user`, with its groups, for good; keep no capability, or CAP_NET_BIND_SERVICE alone.
+ * Called by main before it starts threads. Unless root, or with `user` NULL, nobody is dropped;
+ * no_new_privs is set in any case. 0, -ENOENT (no such user), or -errno: then do not go on. */
+int sandbox_drop_user(const char *user, bool keep_net_bind);
+
+/* Give up the last capability of the calling thread. 0 or -errno. */
+int sandbox_drop_net_bind(void);
+
+/* For the calling thread: no capability unless it is main, and the filter of its role. Threads
+ * started later inherit the filter, so main's allows whatever any role needs. 0 or -errno;
+ * -EINVAL or -ENOSYS where the kernel has no seccomp. */
+int sandbox_enter(enum sandbox_role role);
