@@ -10,7 +10,6 @@
 
 #include "proxy/base/conf/errors.h"
 #include "proxy/config.h"
-#include "proxy/main/demonstration.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 
@@ -44,22 +43,15 @@ static int check(const struct options *options)
 static int serve(struct options *options)
 {
 	static struct supervisor sv;
-	struct demo *demo = NULL;
 	struct config *config;
 	int status;
 
-	if (options->demo && demonstration_begin(options, &demo))
-		return EXIT_CONFIG;
 	status = load(options, &config);
 	if (status != EXIT_OK)
 		return status;
 	if (supervisor_start(&sv, options, config))
 		return EXIT_CONFIG;
-	if (options->demo)
-		demonstration_show(&sv, demo);
 	supervisor_run(&sv);
-	if (options->demo)
-		demonstration_end(&sv);
 	supervisor_finish(&sv);
 	return EXIT_OK;
 }
