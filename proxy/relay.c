@@ -298,10 +298,12 @@ static enum step flush(struct run *run)
 	return step == STEP_GO_ON ? flush_pipe(run) : step;
 }
 
-/* Pass the FIN on. A peer that reset meanwhile makes shutdown(2) fail: its own event says so. */
+/* Pass the FIN on, or leave it to the close that follows at once. A peer that reset meanwhile makes
+ * shutdown(2) fail: its own event says so. */
 static enum relay_result shut(struct run *run)
 {
-	if (SYS(SHUTDOWN, shutdown(run->to->source.fd, SHUT_WR)) && errno != ENOTCONN) {
+	if (!run->relay->is_last && SYS(SHUTDOWN, shutdown(run->to->source.fd, SHUT_WR)) &&
+	    errno != ENOTCONN) {
 		to_failed(run, errno);
 		return RELAY_TO_FAILED;
 	}

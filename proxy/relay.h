@@ -44,6 +44,7 @@ struct relay {
 	enum relay_state state;
 	bool blocked : 1;   /* the destination took less than offered; waits for EPOLLOUT */
 	bool bulk : 1;      /* the last event moved enough that splicing pays */
+	bool is_last : 1;   /* the other way is shut: close(2) will send the FIN, soon */
 	bool no_splice : 1; /* the kernel refused it for this pair of sockets */
 };
 

@@ -181,6 +181,7 @@ void session_run_relay(struct session *session, bool to_backend)
 		loop_ready(&env->loop, &session->task);
 	if (result == RELAY_DONE && !session->first_fin) {
 		session->first_fin = to_backend ? REASON_CLIENT_FIN : REASON_BACKEND_FIN;
+		(to_backend ? &session->to_client : &session->to_backend)->is_last = true;
 		session_arm_relaying(session);
 	}
 }
