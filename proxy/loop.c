@@ -67,14 +67,18 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 	list_push_back(&loop->deferred, &task->link);
 }
 
+/* The wheel turns after the events of a turn, so to them it still stands where the sleep began. */
 void loop_arm(struct loop *loop, struct timer *timer, uint64_t delay_ms)
 {
-	timer_arm(&loop->wheel, timer, delay_ms);
+	uint64_t behind_ms = loop->now_us / US_PER_MS - loop->wheel.now_ms;
+
+	timer_arm(&loop->wheel, timer, behind_ms + delay_ms);
 }
 
 static int loop_wait(struct loop *loop, struct epoll_event *events)
 {
-	int timeout = list_empty(&loop->ready) ? timer_wheel_timeout(&loop->wheel) : 0;
+	bool idle = list_empty(&loop->ready) && list_empty(&loop->deferred);
+	int timeout = idle ? timer_wheel_timeout(&loop->wheel) : 0;
 	uint64_t spin_until = timeout && loop->busy_poll_us ? clock_us() + loop->busy_poll_us : 0;
 	int count;
 
