@@ -5,8 +5,9 @@
  *
  * Source ports: one that is ours to choose is handed over as IP_LOCAL_PORT_RANGE with a range of
  * one (ip(7), Linux 6.3), which lets the kernel skip its search; older kernels get it by bind(2)
- * with SO_REUSEADDR. One that turns out taken goes to the end of its queue and the next is tried.
- * Failure modes: no fd, no port, no route; all come back as -errno and leave nothing behind.
+ * with SO_REUSEADDR. One that turns out taken is set aside and the next is tried; in the end the
+ * kernel may search. Failure modes: no fd, no port, no route; all come back as -errno and leave
+ * nothing behind.
  */
 #include "proxy/dial.h"
 
@@ -68,26 +69,34 @@ static int bind_source(int fd, const struct addr *from, uint16_t port)
 	return SYS(BIND, bind(fd, (struct sockaddr *)&sa, len)) ? -errno : 0;
 }
 
-/* The wildcard of the target's family, to bind a port alone. */
-static struct addr any_of(uint16_t family)
+/* Restrict the kernel's choice to one port; both families take the option at level IPPROTO_IP.
+ * False, for good, on a kernel that does not know it. */
+static bool set_port_range(int fd, uint16_t port)
 {
-	return (struct addr){.family = family};
-}
-
-/* Make the kernel use this one port; both families take the option at level IPPROTO_IP. */
-static int set_port(int fd, const struct dial_request *request, uint16_t port)
-{
-	struct addr any = any_of(request->to->family);
 	uint32_t range = (uint32_t)port << 16 | port;
 
-	if (!__atomic_load_n(&no_port_range, __ATOMIC_RELAXED)) {
-		if (!SYS(SETSOCKOPT,
-			 setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range))))
-			return 0;
-		__atomic_store_n(&no_port_range, true, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&no_port_range, __ATOMIC_RELAXED))
+		return false;
+	if (!SYS(SETSOCKOPT,
+		 setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range))))
+		return true;
+	__atomic_store_n(&no_port_range, true, __ATOMIC_RELAXED);
+	return false;
+}
+
+/* Give the socket its source: our port, the configured address, both, or neither. */
+static int set_source(int fd, const struct dial_request *request, const struct port_lease *lease)
+{
+	struct addr any = {.family = request->to->family};
+
+	if (lease->queue && !set_port_range(fd, lease->port)) {
+		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		return bind_source(fd, request->from ? request->from : &any, lease->port);
 	}
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	return bind_source(fd, request->from ? request->from : &any, port);
+	if (!request->from)
+		return 0;
+	set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return bind_source(fd, request->from, 0);
 }
 
 static int start_connect(int fd, const struct addr *to)
@@ -100,20 +109,19 @@ static int start_connect(int fd, const struct addr *to)
 	return -errno;
 }
 
-/* A socket that can connect() at once: options set, source address bound. */
-static int new_socket(const struct dial_request *request, int *ret_fd)
+/* One attempt from one source port; a new socket each time, since a bound one keeps its port. */
+static int attempt(const struct dial_request *request, const struct port_lease *lease, int *ret_fd)
 {
 	int fd = SYS(SOCKET,
 		     socket(request->to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return -errno;
 	set_options(fd, request);
-	if (request->from) {
-		set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-		err = bind_source(fd, request->from, 0);
-	}
+	err = set_source(fd, request, lease);
+	if (!err)
+		err = start_connect(fd, request->to);
 	if (err) {
 		SYS(CLOSE, close(fd));
 		return err;
@@ -131,34 +139,21 @@ int dial_start(const struct dial_request *request, struct ports *ports, int *ret
 	       struct port_lease *ret_lease)
 {
 	struct port_lease lease = {0};
-	int fd = -1;
-	int err = 0;
+	int err;
 
-	for (int try = 0; try < PORT_TRIES; try++) {
-		err = fd < 0 ? new_socket(request, &fd) : 0;
-		if (err)
-			return err;
-		if (request->to->family != AF_UNIX)
+	for (int try = 0; try <= PORT_TRIES; try++) {
+		if (request->to->family != AF_UNIX && try < PORT_TRIES)
 			lease = ports_take(ports, request->from, request->to, request->inflight);
-		err = lease.queue ? set_port(fd, request, lease.port) : 0;
-		if (!err)
-			err = start_connect(fd, request->to);
+		err = attempt(request, &lease, ret_fd);
 		if (!err) {
-			*ret_fd = fd;
 			*ret_lease = lease;
 			return 0;
 		}
 		if (!lease.queue || !port_was_taken(err))
 			break;
-		ports_give_back(&lease);
-		if (no_port_range) { /* a bound socket keeps its port: start over */
-			SYS(CLOSE, close(fd));
-			fd = -1;
-		}
+		ports_set_aside(&lease);
 	}
 	ports_give_back(&lease);
-	if (fd >= 0)
-		SYS(CLOSE, close(fd));
 	return err;
 }
 

@@ -7,8 +7,9 @@
  *
  * Failure modes: a port may be in use after all (chosen by the kernel before the queue existed, by
  * another process, or in a TIME_WAIT that cannot be reused): connect(2) says EADDRNOTAVAIL, the
- * port goes to the end and the next one is tried, a bounded number of times (dial.c). Without
- * memory for a queue the kernel goes on choosing.
+ * port is set aside and the next one is tried, a bounded number of times (dial.c). What was set
+ * aside comes back once a minute, or when nothing else is left. Without memory for a queue, or
+ * with an empty one, the kernel goes on choosing.
  */
 #include "proxy/ports.h"
 
@@ -31,7 +32,9 @@ struct port_queue {
 	uint32_t capacity;          /* 0: no ring yet, the kernel chooses */
 	uint32_t head;
 	uint32_t count;
-	uint16_t *ring;
+	uint32_t taken_count;
+	uint16_t *ring;  /* free as far as we know, the longest unused first */
+	uint16_t *taken; /* set aside; behind the ring in the same block */
 };
 
 struct ports {
@@ -97,6 +100,20 @@ static struct port_queue *queue_find(struct ports *ports, const struct addr *fro
 	return queue;
 }
 
+static void queue_push(struct port_queue *queue, uint16_t port)
+{
+	must(queue->count < queue->capacity);
+	queue->ring[(queue->head + queue->count) % queue->capacity] = port;
+	queue->count++;
+}
+
+/* Give the ports that were set aside another chance. */
+static void queue_forgive(struct port_queue *queue)
+{
+	while (queue->taken_count)
+		queue_push(queue, queue->taken[--queue->taken_count]);
+}
+
 /* Connects of the last one to two minutes: what may still stand in TIME_WAIT. */
 static uint32_t recent_connects(struct port_queue *queue)
 {
@@ -108,6 +125,7 @@ static uint32_t recent_connects(struct port_queue *queue)
 		queue->previous_connects = adjacent ? queue->period_connects : 0;
 		queue->period_connects = 0;
 		queue->period_start_us = now;
+		queue_forgive(queue);
 	}
 	queue->period_connects++;
 	return queue->period_connects + queue->previous_connects;
@@ -117,9 +135,10 @@ static void queue_fill(struct ports *ports, struct port_queue *queue)
 {
 	uint32_t size = (uint32_t)(ports->high - ports->low) / ports->worker_count + 1;
 
-	queue->ring = malloc(size * sizeof(*queue->ring));
+	queue->ring = malloc((size_t)2 * size * sizeof(*queue->ring));
 	if (!queue->ring)
 		return;
+	queue->taken = queue->ring + size;
 	queue->capacity = size;
 	for (uint32_t port = ports->low + ports->index; port <= ports->high;
 	     port += ports->worker_count)
@@ -147,6 +166,8 @@ struct port_lease ports_take(struct ports *ports, const struct addr *from, const
 	if (!queue->capacity && is_busy(ports, inflight, recent))
 		queue_fill(ports, queue);
 	if (!queue->count)
+		queue_forgive(queue);
+	if (!queue->count)
 		return (struct port_lease){0};
 	port = queue->ring[queue->head];
 	queue->head = (queue->head + 1) % queue->capacity;
@@ -156,13 +177,19 @@ struct port_lease ports_take(struct ports *ports, const struct addr *from, const
 
 void ports_give_back(struct port_lease *lease)
 {
+	if (lease->queue)
+		queue_push(lease->queue, lease->port);
+	lease->queue = NULL;
+}
+
+void ports_set_aside(struct port_lease *lease)
+{
 	struct port_queue *queue = lease->queue;
 
 	if (!queue)
 		return;
-	must(queue->count < queue->capacity);
-	queue->ring[(queue->head + queue->count) % queue->capacity] = lease->port;
-	queue->count++;
+	must(queue->count + queue->taken_count < queue->capacity);
+	queue->taken[queue->taken_count++] = lease->port;
 	lease->queue = NULL;
 }
 

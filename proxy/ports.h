@@ -38,8 +38,11 @@ void ports_set_range(struct ports *ports, uint16_t low, uint16_t high);
 struct port_lease ports_take(struct ports *ports, const struct addr *from, const struct addr *to,
 			     uint32_t inflight);
 
-/* Back to the end of its queue, after the socket was closed or when the port was refused. */
+/* Back to the end of its queue, after the socket was closed. */
 void ports_give_back(struct port_lease *lease);
+
+/* It was in use after all: keep it out of the queue for a while. */
+void ports_set_aside(struct port_lease *lease);
 
 /* How many ports of its own the queue behind a lease still has; 0 without a queue. */
 uint32_t ports_left(const struct port_lease *lease);
