@@ -129,6 +129,14 @@ static json_t *listener_json(const void *snapshot, size_t index)
 		      {"accepted_by_worker", array_of(stats->worker_count, accepted_by, stats)});
 }
 
+/* Ports that a new connection could still leave from; null where that is not known. */
+static json_t *ports_left(const struct target *target)
+{
+	int32_t left = atomic_load(&target->source_ports_left);
+
+	return left < 0 ? json_null() : json_integer(left);
+}
+
 static json_t *target_json(const void *of, size_t index)
 {
 	const struct pool *pool = of;
@@ -144,6 +152,7 @@ static json_t *target_json(const void *of, size_t index)
 		      {"sessions", json_integer(sum.sessions)}, {"open", json_integer(sum.open)},
 		      {"connect_failures", json_integer(sum.connect_failures)},
 		      {"retries", json_integer(sum.retries)},
+		      {"source_ports_left", ports_left(target)},
 		      {"sent_bytes", json_integer(sum.sent_bytes)},
 		      {"received_bytes", json_integer(sum.received_bytes)});
 }

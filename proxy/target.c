@@ -45,6 +45,7 @@ struct target *target_new(const char *name, const struct addr *addr, unsigned wo
 		return NULL;
 	atomic_init(&target->refs, 1);
 	target->worker_count = worker_count;
+	atomic_init(&target->source_ports_left, -1);
 	target->addr = *addr;
 	target->name = strdup(name);
 	if (!target->name)

@@ -21,6 +21,7 @@ struct target {
 	_Alignas(TARGET_CACHE_LINE) _Atomic uint32_t inflight; /* dialing or relaying */
 	_Atomic uint32_t max_connections;                      /* 0: unlimited */
 	_Atomic uint32_t refs;
+	_Atomic int32_t source_ports_left; /* gauge that main refreshes; -1: not known */
 	uint32_t worker_count;
 	struct addr addr;
 	char *name; /* for logs: "10.0.0.1:80", or "db.internal:5432/10.0.0.1" */
