@@ -52,7 +52,7 @@ static void set_options(int fd, const struct dial_request *request)
 	if (tcp->congestion)
 		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
 					   (socklen_t)strlen(tcp->congestion)));
-	if (tcp->fast_open)
+	if (tcp->fast_open && request->data_waiting) /* the SYN would wait for data, tcp(7) */
 		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
 	if (request->data_waiting)
 		set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 0);

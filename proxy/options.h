@@ -51,6 +51,10 @@ void options_fini(struct options *options);
 /* As if --target had been given: how main adds the demo's backends. 0 or -ENOMEM. */
 int options_add_target(struct options *options, const char *address);
 
+/* A value for `path` unless a flag or variable gave one. 0 or -ENOMEM. */
+int options_add_default(struct options *options, const char *path, const char *text,
+			const char *origin);
+
 /* Flags that say what to do, and have no place in the schema. */
 struct options_switch {
 	const char *flag;

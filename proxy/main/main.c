@@ -10,6 +10,7 @@
 
 #include "proxy/base/conf/errors.h"
 #include "proxy/config.h"
+#include "proxy/main/demonstration.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 
@@ -46,12 +47,18 @@ static int serve(struct options *options)
 	struct config *config;
 	int status;
 
+	if (options->demo && demonstration_begin(options))
+		return EXIT_CONFIG;
 	status = load(options, &config);
 	if (status != EXIT_OK)
 		return status;
 	if (supervisor_start(&sv, options, config))
 		return EXIT_CONFIG;
+	if (options->demo)
+		demonstration_show(&sv);
 	supervisor_run(&sv);
+	if (options->demo)
+		demonstration_end(&sv);
 	supervisor_finish(&sv);
 	return EXIT_OK;
 }

@@ -15,10 +15,8 @@
 #include "proxy/snapshot_build.h"
 #include "proxy/worker.h"
 
-struct demo;
 struct flow_ring;
 struct flowlog;
-struct live;
 struct options;
 struct resolver;
 
@@ -57,9 +55,6 @@ struct supervisor {
 	unsigned stop_signals;
 	struct timer phase_timer;
 	uint64_t phase_deadline_us;
-	struct demo *demo; /* NULL: no --demo */
-	struct live *live; /* NULL: no terminal */
-	struct timer live_timer;
 };
 
 /* start.c: bring everything up, or say on stderr why not. 0 or -errno. Takes over `config`. */

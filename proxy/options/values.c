@@ -88,3 +88,9 @@ int options_add_target(struct options *options, const char *address)
 {
 	return options_add(options, OPTIONS_PATH_TARGET, address, "--demo", true);
 }
+
+int options_add_default(struct options *options, const char *path, const char *text,
+			const char *origin)
+{
+	return options_find(options, path) ? 0 : options_add(options, path, text, origin, false);
+}
