@@ -46,12 +46,18 @@ static int class_of(size_t len)
 	return class;
 }
 
+/* By the size of the chunk it would take, which may be several times its own. */
+bool slab_has_room(const struct slab *slab, size_t len)
+{
+	return slab->used + class_capacity[class_of(len)] <= slab->limit;
+}
+
 struct chunk *slab_get(struct slab *slab, const void *data, size_t len)
 {
 	int class = class_of(len);
 	struct chunk *chunk = slab->free[class];
 
-	if (slab->used + class_capacity[class] > slab->limit)
+	if (!slab_has_room(slab, len))
 		return NULL;
 	if (chunk) {
 		slab->free[class] = chunk->next;

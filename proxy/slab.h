@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,8 +34,5 @@ void slab_fini(struct slab *slab); /* every chunk must be back */
 struct chunk *slab_get(struct slab *slab, const void *data, size_t len);
 void slab_put(struct slab *slab, struct chunk *chunk); /* accepts NULL */
 
-/* Whether a rest of up to `len` bytes is sure to fit under the cap. */
-static inline int slab_has_room(const struct slab *slab, size_t len)
-{
-	return slab->used + len <= slab->limit;
-}
+/* Whether a rest of up to `len` bytes (at most SLAB_CHUNK_MAX) is sure to fit under the cap. */
+bool slab_has_room(const struct slab *slab, size_t len);
