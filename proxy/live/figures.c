@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns the rounding of numbers for people. Nothing can fail: the largest uint64_t is 18 EB.
+ */
+#include "proxy/live/figures.h"
+
+#include <stdio.h>
+
+#include "proxy/base/clock.h"
+
+const char *figure_bytes(uint64_t bytes, char *buf)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double value = bytes;
+	size_t unit = 0;
+
+	/* 999.5 would print as 1000. */
+	while (value >= 999.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(buf, FIGURE_TEXT, unit && value < 9.95 ? "%.1f %s" : "%.0f %s", value,
+		 units[unit]);
+	return buf;
+}
+
+uint64_t figure_rate(uint64_t before, uint64_t now, uint64_t elapsed_us)
+{
+	if (now <= before || !elapsed_us)
+		return 0;
+	return (double)(now - before) * US_PER_SEC / elapsed_us + 0.5;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Numbers the way people read them.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define FIGURE_TEXT 16
+
+/* "0 B", "999 B", "4.1 MB", "12 GB": decimal units, two significant digits at least. Returns `buf`
+ * of FIGURE_TEXT bytes. */
+const char *figure_bytes(uint64_t bytes, char *buf);
+
+/* What `now` grew by since `before`, per second; 0 if it shrank. */
+uint64_t figure_rate(uint64_t before, uint64_t now, uint64_t elapsed_us);
