@@ -33,7 +33,8 @@ def _bulk(name, title, mode, conns):
 
 
 def _request(size_kib, conns):
-    return Cell(f"rr-{size_kib}k-{conns}", f"{size_kib} KiB replies, {conns} connection{'s' if conns > 1 else ''}",
+    plural = "s" if conns > 1 else ""
+    return Cell(f"rr-{size_kib}k-{conns}", f"{size_kib} KiB replies, {conns} connection{plural}",
                 "request", "proxy_cpu_us",
                 ("--mode", "request", "--bytes", size_kib * 1024, "--conns", conns))
 

@@ -122,8 +122,8 @@ def draw(data):
     for name, where in (("founding-default", "default port range"),
                         ("founding-wide", "port range 1024-65535")):
         if name in cells:
-            _draw_figures(drawing, cells[name], "p99_ms", "48,000 connections held, 12,000 requests "
-                          "a second", f"99th percentile from when each was due, {where}; "
+            _draw_figures(drawing, cells[name], "p99_ms", "48,000 connections held, 12,000 "
+                          "requests a second", f"99th percentile from when each was due, {where}; "
                           "logarithmic, less is better", "ms", logarithmic=True)
     if "idle" in cells:
         _draw_figures(drawing, cells["idle"], "bytes_per_connection", "User memory of an idle "

@@ -75,7 +75,8 @@ class Stage:
     def _enter_namespace(self, port_range):
         script = "ip link set lo up && "
         if PORT_SETTINGS[port_range]:
-            script += f"echo {PORT_SETTINGS[port_range]} >/proc/sys/net/ipv4/ip_local_port_range && "
+            path = "/proc/sys/net/ipv4/ip_local_port_range"
+            script += f"echo {PORT_SETTINGS[port_range]} >{path} && "
         script += "echo up && exec sleep infinity"
         holder = self._popen(["unshare", *NAMESPACE, "sh", "-c", script], stdout=subprocess.PIPE)
         if read_line(holder, 5) != "up":

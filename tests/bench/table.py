@@ -38,6 +38,11 @@ GROUP = {cell.name: cell.group for cell in CELLS} | {
     "idle": "idle", "calls": "calls", "founding-default": "founding", "founding-wide": "founding"}
 
 
+SYSTEM = {"bulk": "system_cpu_s_per_gb", "request": "system_cpu_us", "connect": "system_cpu_us"}
+DISTURBERS = {"stolen_share": "the hypervisor", "foreign_share": "other programs"}
+DISTURBING = 0.15
+
+
 class Results:
     """cell -> candidate -> rounds, each a dict of figures; and what failed."""
 
@@ -61,13 +66,26 @@ class Results:
         keys = set().union(*rounds)
         return {key: median(r[key] for r in rounds if key in r) for key in sorted(keys)}
 
-    def ratio(self, cell, candidate, base=BASE, figure=None):
-        """Median of the per-round ratios of the cell's cost; None where it cannot be formed."""
+    def ratios(self, cell, candidate, base=BASE, figure=None):
+        """The rounds' ratios of the cell's cost (or another figure), the smallest first."""
         figure = figure or COST[cell]
         ours, theirs = (self.rounds.get(cell, {}).get(name, {}) for name in (candidate, base))
-        ratios = [ours[r][figure] / theirs[r][figure] for r in ours
-                  if r in theirs and theirs[r].get(figure) and figure in ours[r]]
+        return sorted(ours[r][figure] / theirs[r][figure] for r in ours
+                      if r in theirs and theirs[r].get(figure) and figure in ours[r])
+
+    def ratio(self, cell, candidate, base=BASE, figure=None):
+        """Their median; None where none can be formed."""
+        ratios = self.ratios(cell, candidate, base, figure)
         return median(ratios) if ratios else None
+
+    def disturbance(self, cell, figure):
+        """The largest share of a CPU that others took, of the candidates' medians in a cell."""
+        return max((self.medians(cell, name).get(figure, 0) for name in self.rounds.get(cell, {})),
+                   default=0)
+
+    def disturbed(self, cell):
+        """Whether a verdict on this cell should wait for a quieter machine."""
+        return any(self.disturbance(cell, figure) > DISTURBING for figure in DISTURBERS)
 
     def summary(self):
         """Everything as plain data for the JSON file."""
@@ -78,6 +96,9 @@ class Results:
                 rounds = candidates[name]
                 found[cell]["candidates"][name] = {
                     "median": self.medians(cell, name), "ratio_to_haproxy": self.ratio(cell, name),
+                    "system_ratio_to_haproxy": self.ratio(cell, name, figure=SYSTEM.get(
+                        GROUP[cell], "")),
+                    "ratios_by_size": self.ratios(cell, name),
                     "rounds": [rounds[r] for r in sorted(rounds)]}
         return found
 
@@ -87,30 +108,40 @@ def _order(names):
     return sorted(names, key=lambda name: (kinds.index(name.split("-")[0]), name))
 
 
+def _ratio_columns(results, cell, name):
+    """The median ratio, the rounds' smallest and largest, and the whole machine's where it is read:
+    what a proxy saves must not reappear in the processes beside it."""
+    ratios = results.ratios(cell, name) if name != "direct" else []
+    shown = [f"{median(ratios):.2f}" if ratios else "-",
+             f"{ratios[0]:.2f}-{ratios[-1]:.2f}" if ratios else "-"]
+    if GROUP[cell] in SYSTEM:
+        system = results.ratio(cell, name, figure=SYSTEM[GROUP[cell]])
+        shown.append(f"{system:.2f}" if system and name != "direct" else "-")
+    return shown
+
+
 def _rows(results, cell):
     columns = COLUMNS[GROUP[cell]]
-    rows = [["", *(heading for heading, _ in columns.values()), "ratio"]]
+    rows = [["", *(heading for heading, _ in columns.values()), "ratio", "spread",
+             *(["system"] if GROUP[cell] in SYSTEM else [])]]
     for name in _order(results.rounds[cell]):
-        figures, ratio = results.medians(cell, name), results.ratio(cell, name)
+        figures = results.medians(cell, name)
         shown = [format(figures[key], form) if key in figures else "-"
                  for key, (_, form) in columns.items()]
-        rows.append([name, *shown, f"{ratio:.2f}" if ratio and name != "direct" else "-"])
+        rows.append([name, *shown, *_ratio_columns(results, cell, name)])
     return rows
 
 
 def _disturbances(results, cell):
     """What else took CPU while a cell was measured, if it was enough to spoil it."""
-    found = []
-    for figure, least, who in (("stolen_share", 0.15, "the hypervisor"),
-                               ("foreign_share", 0.15, "other programs")):
-        most = max(results.medians(cell, name).get(figure, 0) for name in results.rounds[cell])
-        if most > least:
-            found.append(f"  (disturbed: {who} took up to {most:.0%} of a CPU meanwhile)")
-    return found
+    return [f"  (disturbed: {who} took up to {results.disturbance(cell, figure):.0%} of a CPU "
+            "meanwhile)" for figure, who in DISTURBERS.items()
+            if results.disturbance(cell, figure) > DISTURBING]
 
 
 def text(results):
-    """The whole table as text; `ratio` is that of the cell's cost to HAProxy with its defaults."""
+    """The whole table as text. `ratio` is that of the cell's cost to HAProxy with its defaults,
+    `spread` its range over the rounds, `system` the same ratio of the whole machine's CPU."""
     lines = []
     for cell in TITLES:
         if cell not in results.rounds:

@@ -14,8 +14,10 @@ HELD = 48000
 NOISE_MS = 0.2  # a hop costs two wake-ups; a stall (delayed ACK, Nagle) would be 40 ms and more
 
 
-def _verdict(name, got, limit, unit=""):
+def _verdict(name, got, limit, unit="", disturbed=False):
     state = "not measured" if got is None else "reached" if got <= limit else "MISSED"
+    if disturbed and got is not None:
+        state += ", but disturbed"
     return {"target": name, "limit": limit, "got": got, "unit": unit, "state": state}
 
 
@@ -26,12 +28,15 @@ def _figure(results, cell, candidate, figure):
 
 def _founding(results):
     found = [_verdict("founding case p99, default port range",
-                      _figure(results, "founding-default", "sluice", "p99_ms"), FOUNDING_MS, "ms")]
+                      _figure(results, "founding-default", "sluice", "p99_ms"), FOUNDING_MS, "ms",
+                      results.disturbed("founding-default"))]
     peers = [_figure(results, "founding-wide", peer, "p99_ms")
              for peer in ("haproxy", "nginx", "haproxy-new", "nginx-new")]
-    best = min((ms for ms in peers if ms is not None), default=0)
+    best = min((ms for ms in peers if ms is not None), default=None)
+    ours = _figure(results, "founding-wide", "sluice", "p99_ms")
     found.append(_verdict("founding case p99, wide port range, against the best peer",
-                          _figure(results, "founding-wide", "sluice", "p99_ms"), best, "ms"))
+                          ours if best is not None else None, best or 0, "ms",
+                          results.disturbed("founding-wide")))
     for cell in ("founding-default", "founding-wide"):
         held = _figure(results, cell, "sluice", "held")
         missing = None if held is None else HELD - held
@@ -44,14 +49,16 @@ def _delays(results):
     for cell in ("greet", "two-writes"):
         ours, direct = (_figure(results, cell, name, "p50_us") for name in ("sluice", "direct"))
         added = None if ours is None or direct is None else (ours - direct) / 1e3
-        found.append(_verdict(f"{TITLES[cell]}: p50 beyond direct's", added, NOISE_MS, "ms"))
+        found.append(_verdict(f"{TITLES[cell]}: p50 beyond direct's", added, NOISE_MS, "ms",
+                              results.disturbed(cell)))
     return found
 
 
 def verdicts(results):
     """One dict per target: its limit, what was got, and reached, MISSED or not measured."""
     found = [_verdict(f"proxy CPU, {TITLES[cell]}, ratio to {base}",
-                      results.ratio(cell, "sluice", base), limit) for cell, base, limit in RATIOS]
+                      results.ratio(cell, "sluice", base), limit, "", results.disturbed(cell))
+             for cell, base, limit in RATIOS]
     found.append(_verdict("user memory per idle connection",
                           _figure(results, "idle", "sluice", "bytes_per_connection"), IDLE_BYTES,
                           "bytes"))
@@ -64,4 +71,5 @@ def text(found):
              f"{v['limit']:.2f} {v['unit']}".strip(), v["state"]) for v in found]
     width = max(len(row[0]) for row in rows)
     return "\n".join(["", "targets" + " " * (width - 5) + f"{'got':>10}  {'at most':<12}"] + [
-        f"  {name.ljust(width)}{got:>10}  {limit:<12}  {state}" for name, got, limit, state in rows])
+        f"  {name.ljust(width)}{got:>10}  {limit:<12}  {state}"
+        for name, got, limit, state in rows])
