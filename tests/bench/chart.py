@@ -129,7 +129,8 @@ def draw(data):
         _draw_figures(drawing, cells["idle"], "bytes_per_connection", "User memory of an idle "
                       "connection", "after some bytes were relayed; less is better", "bytes")
     about = data["machine"]
-    versions = ", ".join(text.split(" 20")[0].strip() for text in data["versions"].values())
+    versions = ", ".join(dict.fromkeys(
+        text.split(" 20")[0].strip() for text in data["versions"].values()))
     drawing.text(0, drawing.y - 20, f"{about['cpu']}, {about['cpus']} CPUs, Linux "
                  f"{about['kernel']}", "small")
     drawing.text(0, drawing.y - 4, f"{versions}; {data['began'][:10]}", "small")
