@@ -4,6 +4,7 @@
  */
 #include "proxy/live/figures.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "proxy/base/clock.h"
@@ -28,5 +29,5 @@ uint64_t figure_rate(uint64_t before, uint64_t now, uint64_t elapsed_us)
 {
 	if (now <= before || !elapsed_us)
 		return 0;
-	return (double)(now - before) * US_PER_SEC / elapsed_us + 0.5;
+	return llround((double)(now - before) * US_PER_SEC / elapsed_us);
 }

@@ -238,8 +238,9 @@ static void summarise_target(FILE *out, const struct live_target *target, int wi
 	const struct target_counts *counts = &target->counts;
 	char sent[FIGURE_TEXT], received[FIGURE_TEXT];
 
-	fprintf(out, "  %-*s %llu sessions, %s to it, %s from it", width, target->name,
-		(unsigned long long)counts->sessions, figure_bytes(counts->sent_bytes, sent),
+	fprintf(out, "  %-*s %llu session%s, %s to it, %s from it", width, target->name,
+		(unsigned long long)counts->sessions, counts->sessions == 1 ? "" : "s",
+		figure_bytes(counts->sent_bytes, sent),
 		figure_bytes(counts->received_bytes, received));
 	if (counts->connect_failures)
 		fprintf(out, ", %llu failed", (unsigned long long)counts->connect_failures);

@@ -42,6 +42,7 @@ static void setup(void)
 	sum.sys_calls[SYS_RECV] = 1450;
 	targets[0]->counts[0].c.sessions = 60;
 	targets[1]->counts[1].c.sessions = 40;
+	targets[2]->counts[1].c.sessions = 1;
 	ck_assert_int_eq(live_sample_init(&before, &sum, &snapshot, 5 * US_PER_SEC), 0);
 }
 
@@ -116,7 +117,7 @@ START_TEST(picture_shows_totals_and_rates_of_all_and_of_each_target)
 			       "   1.8 kB/s\n"
 			       "  demo-2             0 open         46 total        3 conn/s"
 			       "      0 B/s  2 failed\n"
-			       "  10.1.2.3:8080      0 open          0 total        0 conn/s"
+			       "  10.1.2.3:8080      0 open          1 total        0 conn/s"
 			       "      0 B/s\n");
 }
 END_TEST
@@ -204,7 +205,7 @@ START_TEST(summary_says_what_came_of_it)
 			       "  ended         client_fin 96, client_rst 1\n"
 			       "  demo-1        74 sessions, 600 B to it, 3.0 kB from it\n"
 			       "  demo-2        46 sessions, 0 B to it, 0 B from it, 2 failed\n"
-			       "  10.1.2.3:8080 0 sessions, 0 B to it, 0 B from it\n"
+			       "  10.1.2.3:8080 1 session, 0 B to it, 0 B from it\n"
 			       "  system calls  12.1 a session, 157590 a GB\n");
 }
 END_TEST
