@@ -104,13 +104,14 @@ static enum step send_blocked(struct run *run)
 /* Offer `len` bytes; *ret_sent is how many were taken (0 when it blocks). */
 static enum step offer(struct run *run, const void *data, size_t len, int flags, size_t *ret_sent)
 {
-	ssize_t sent = SYS(SEND, send(run->to->source.fd, data, len, MSG_NOSIGNAL | flags));
+	ssize_t sent;
 
+	do
+		sent = SYS(SEND, send(run->to->source.fd, data, len, MSG_NOSIGNAL | flags));
+	while (sent < 0 && errno == EINTR);
 	*ret_sent = sent > 0 ? (size_t)sent : 0;
 	run->relay->sent_bytes += *ret_sent;
-	if (sent >= 0 || errno == EAGAIN)
-		return STEP_GO_ON;
-	return errno == EINTR ? STEP_GO_ON : to_failed(run, errno);
+	return sent >= 0 || errno == EAGAIN ? STEP_GO_ON : to_failed(run, errno);
 }
 
 /* First of all, what earlier events left behind. */
@@ -194,8 +195,8 @@ static enum step forward(struct run *run, size_t len, bool peeked, bool is_last)
 		return step;
 	run->moved += sent;
 	if (peeked) {
-		if (sent)
-			SYS(RECV, recv(run->from->source.fd, NULL, sent, MSG_TRUNC));
+		if (sent) /* TCP discards in place; a Unix socket copies, so needs the room */
+			SYS(RECV, recv(run->from->source.fd, run->kit->buffer, sent, MSG_TRUNC));
 		run->relay->bytes += sent;
 		return sent < len ? send_blocked(run) : STEP_GO_ON;
 	}
@@ -263,7 +264,9 @@ static enum step splice_once(struct run *run)
 	}
 	if (got < 0 && errno == EINVAL)
 		relay->no_splice = true;
-	return copy_once(run); /* recv() has the last word on EOF and errors */
+	else if (got < 0 && errno != EAGAIN)
+		return from_failed(run, errno); /* told once: recv() would say 0 after it */
+	return copy_once(run);                  /* recv() has the last word on EOF */
 }
 
 static bool wants_splice(const struct run *run, enum relay_mode mode)
