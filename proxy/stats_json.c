@@ -94,11 +94,18 @@ static json_t *named_counts(const char *const *names, const uint64_t *counts, si
 	return object;
 }
 
+static bool is_ascii(const char *text)
+{
+	while (*text && (unsigned char)*text < 0x80)
+		text++;
+	return !*text;
+}
+
 static json_t *string(const char *text)
 {
 	json_t *value = json_string(text);
 
-	return value ? value : json_string("?");
+	return value || is_ascii(text) ? value : json_string("?");
 }
 
 static json_t *ratio(uint64_t count, double per)
