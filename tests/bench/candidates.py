@@ -44,6 +44,10 @@ class Proxy:
         """Where the load connects to."""
         return [f"127.0.0.1:{stage.proxy_port}"]
 
+    def logging(self):
+        """The same with all that it can keep for a log; the peers log nothing."""
+        return self
+
     def start(self, stage, backends, cpus, founding):
         """Start it and wait until it listens; returns its pids."""
         processes = self.launch(stage, backends, cpus, founding)
@@ -54,8 +58,9 @@ class Proxy:
 
 
 class Sluice(Proxy):
-    """`relay` as in --relay; the flow log is on, with every field, and goes to /dev/null."""
+    """`relay` as in --relay. No flow log, as the peers have none, unless a cell asks for it."""
     kind = "sluice"
+    flow_log = ["--log", "json", "--log-file", "/dev/null"]
 
     def __init__(self, name, path, relay="auto", more=()):
         super().__init__(name, path)
@@ -68,6 +73,9 @@ class Sluice(Proxy):
             argv += ["--target", backend]
         argv += ["--workers", FOUNDING_WORKERS if founding else 1, "--relay", self.relay]
         return [stage.spawn(argv + self.more, cpus)]
+
+    def logging(self):
+        return Sluice(self.name, self.path, self.relay, [*self.more, *self.flow_log])
 
     def own_calls(self, stage):
         """System calls so far by its own counters, None if it does not say."""

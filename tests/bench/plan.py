@@ -108,7 +108,8 @@ class Plan:
             for name, work in (("idle", cells.measure_idle), ("calls", cells.measure_calls)):
                 for candidate in self.field(name, turn) if self.wants(name) else []:
                     if candidate.kind != "direct":
-                        found.append(self._single_step(name, work, candidate, turn))
+                        subject = candidate.logging() if name == "idle" else candidate
+                        found.append(self._single_step(name, work, subject, turn))
         return found
 
     def _single_step(self, name, work, candidate, turn):
