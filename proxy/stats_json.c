@@ -8,6 +8,7 @@
  * not UTF-8 (the path of a Unix socket may be anything), then it is replaced by "?".
  */
 #include <jansson.h>
+#include <stdlib.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/listener_stats.h"
@@ -206,6 +207,23 @@ static json_t *served_json(const struct snapshot *snapshot)
 		      {"pools", array_of(config->pool_count, pool_json, snapshot)});
 }
 
+/* json_dumps(3) of Jansson 2.14 leaves a key out when it cannot grow its buffer just then, so the
+ * buffer has its full size from the start. */
+static char *dump(const json_t *root)
+{
+	size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(6);
+	size_t len = json_dumpb(root, NULL, 0, flags);
+	char *text = len ? malloc(len + 1) : NULL;
+
+	if (!text)
+		return NULL;
+	text[len] = '\0';
+	if (json_dumpb(root, text, len, flags) == len)
+		return text;
+	free(text);
+	return NULL;
+}
+
 char *stats_json(const struct stats_sum *sum, const struct snapshot *snapshot,
 		 unsigned worker_count, uint64_t uptime_us)
 {
@@ -222,7 +240,7 @@ char *stats_json(const struct stats_sum *sum, const struct snapshot *snapshot,
 		json_decref(parts[i]);
 	}
 	if (whole)
-		text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
+		text = dump(root);
 	json_decref(root);
 	return text;
 }
