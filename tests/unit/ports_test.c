@@ -133,6 +133,62 @@ START_TEST(ports_come_first_in_first_out)
 }
 END_TEST
 
+START_TEST(port_set_aside_is_kept_out_until_nothing_else_is_left)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10003);
+	struct port_lease lease = ports_take(ports, &from, &to, 100), leases[3];
+
+	ports_set_aside(&lease);
+	ck_assert_ptr_null(lease.queue);
+	for (int round = 0; round < 3; round++) {
+		lease = ports_take(ports, &from, &to, 100);
+		ck_assert_uint_ne(lease.port, 10000);
+		ports_give_back(&lease);
+	}
+	for (int i = 0; i < 3; i++)
+		leases[i] = ports_take(ports, &from, &to, 100);
+	lease = ports_take(ports, &from, &to, 100);
+	ck_assert_ptr_nonnull(lease.queue);
+	ck_assert_uint_eq(lease.port, 10000);
+	ports_give_back(&lease);
+	for (int i = 0; i < 3; i++)
+		ports_give_back(&leases[i]);
+	ports_free(ports);
+}
+END_TEST
+
+START_TEST(port_set_aside_comes_back_after_a_minute)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10003);
+	struct port_lease lease = ports_take(ports, &from, &to, 100);
+
+	ports_set_aside(&lease);
+	lease = ports_take(ports, &from, &to, 100);
+	ck_assert_uint_eq(ports_left(&lease), 2);
+	ports_give_back(&lease);
+	now_us += 60 * US_PER_SEC;
+	lease = ports_take(ports, &from, &to, 100);
+	ck_assert_uint_eq(ports_left(&lease), 3);
+	ports_give_back(&lease);
+	ports_free(ports);
+}
+END_TEST
+
+START_TEST(all_ports_set_aside_and_forgiven_come_round_again)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10003);
+
+	for (int i = 0; i < 100; i++) {
+		struct port_lease lease = ports_take(ports, &from, &to, 100);
+
+		ck_assert_ptr_nonnull(lease.queue);
+		ports_set_aside(&lease);
+		ports_set_aside(&lease); /* nothing any more */
+	}
+	ports_free(ports);
+}
+END_TEST
+
 START_TEST(giving_back_twice_gives_back_once)
 {
 	struct ports *ports = open_ports(0, 1, 10000, 10001);
@@ -263,6 +319,9 @@ int main(void)
 		queue_begins_when_lately_connected_ones_may_fill_a_quarter,
 		connects_are_forgotten_when_their_time_wait_is_over,
 		ports_come_first_in_first_out,
+		port_set_aside_is_kept_out_until_nothing_else_is_left,
+		port_set_aside_comes_back_after_a_minute,
+		all_ports_set_aside_and_forgiven_come_round_again,
 		giving_back_twice_gives_back_once,
 		slices_are_disjoint_and_cover_the_range,
 		pairs_of_source_and_target_have_queues_of_their_own,

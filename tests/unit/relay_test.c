@@ -268,6 +268,24 @@ START_TEST(fin_alone_is_passed_on)
 }
 END_TEST
 
+START_TEST(last_fin_is_left_to_the_close)
+{
+	relay_rig_open(&rig, PLENTY, 0);
+	rig.relay.is_last = true;
+	send_pattern(rig.sender, 0, 1000);
+	shutdown(rig.sender, SHUT_WR);
+	relay_rig_wait(&rig, POLLRDHUP);
+	ck_assert_int_eq(relay_rig_run(&rig), RELAY_DONE);
+	ck_assert_int_eq(rig.relay.state, RELAY_SHUT);
+	ck_assert_uint_eq(sys_calls[SYS_SHUTDOWN], 0);
+	close(rig.to.source.fd);
+	rig.to.source.fd = -1;
+	expect_pattern(rig.receiver, 0, 1000);
+	expect_fin(rig.receiver);
+	relay_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(known_fin_behind_data_needs_no_second_read)
 {
 	relay_rig_open(&rig, PLENTY, 0);
@@ -564,6 +582,7 @@ int main(void)
 		at_the_cap_unix_sockets_lose_and_double_nothing_either,
 		close_to_the_cap_a_rest_always_finds_its_chunk,
 		fin_alone_is_passed_on,
+		last_fin_is_left_to_the_close,
 		known_fin_behind_data_needs_no_second_read,
 		last_data_and_fin_leave_together,
 		fin_waits_behind_a_blocked_rest,
