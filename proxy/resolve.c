@@ -71,12 +71,17 @@ static int look_up(const char *host, struct addr *ret_addrs, size_t *ret_count)
 	return count ? 0 : EAI_NONAME;
 }
 
+static struct name *find_in(struct name *names, size_t count, const char *host)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(names[i].host, host))
+			return &names[i];
+	return NULL;
+}
+
 static struct name *find(struct resolver *resolver, const char *host)
 {
-	for (size_t i = 0; i < resolver->count; i++)
-		if (!strcmp(resolver->names[i].host, host))
-			return &resolver->names[i];
-	return NULL;
+	return find_in(resolver->names, resolver->count, host);
 }
 
 /* Put an answer in, with the lock held; whether it differs from the last one. */
@@ -208,21 +213,25 @@ int resolver_set_names(struct resolver *resolver, const char *const *names, size
 	if (!fresh)
 		return -ENOMEM;
 	pthread_mutex_lock(&resolver->lock);
-	while (filled < count && copy_name(resolver, &fresh[filled], names[filled]))
+	for (size_t i = 0; i < count; i++) {
+		if (find_in(fresh, filled, names[i]))
+			continue; /* several targets of one host */
+		if (!copy_name(resolver, &fresh[filled], names[i]))
+			goto fail;
 		filled++;
-	if (filled < count) {
-		pthread_mutex_unlock(&resolver->lock);
-		free_names(fresh, filled);
-		return -ENOMEM;
 	}
 	free_names(resolver->names, resolver->count);
 	resolver->names = fresh;
-	resolver->count = count;
+	resolver->count = filled;
 	resolver->interval_ms = interval_ms;
 	resolver->due = true;
 	pthread_cond_broadcast(&resolver->changed);
 	pthread_mutex_unlock(&resolver->lock);
 	return 0;
+fail:
+	pthread_mutex_unlock(&resolver->lock);
+	free_names(fresh, filled);
+	return -ENOMEM;
 }
 
 static bool all_asked(const struct resolver *resolver)

@@ -28,7 +28,7 @@ int resolver_set_names(struct resolver *resolver, const char *const *names, size
 void resolver_wait(struct resolver *resolver, unsigned timeout_ms);
 
 /* The last good answer, sorted, without ports; at most `max` of it. Returns how many. */
-size_t resolver_lookup(struct resolver *resolver, const char *name, struct addr *ret_addrs,
+size_t resolver_lookup(struct resolver *resolver, const char *host, struct addr *ret_addrs,
 		       size_t max);
 
 /* Ends the thread; one stuck in a lookup is left behind for the process's exit. Accepts NULL. */

@@ -16,7 +16,6 @@
 #include "proxy/model.h"
 #include "proxy/target.h"
 
-struct config_ref;
 struct listener_stats; /* proxy/listener.h: outlives snapshots, as targets do */
 
 struct pool {
@@ -36,6 +35,18 @@ struct snapshot {
 	struct pool *pools;                /* config->pool_count of them, same order */
 	struct listener_stats **listeners; /* config->listener_count of them, same order */
 };
+
+/* A configuration is counted by itself, since a name that resolves differently makes a new snapshot
+ * of the same configuration. */
+struct config_ref {
+	struct config *config;
+	_Atomic uint32_t refs;
+	void (*free)(struct config *config); /* who made it knows how */
+};
+
+/* Takes over `config`; one reference. NULL without memory (and `config` stays the caller's). */
+struct config_ref *config_ref_new(struct config *config, void (*free_config)(struct config *));
+void config_ref_put(struct config_ref *ref); /* accepts NULL */
 
 void snapshot_get(struct snapshot *snapshot);
 void snapshot_put(struct snapshot *snapshot); /* accepts NULL; the last one frees everything */

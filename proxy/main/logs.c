@@ -13,6 +13,7 @@
 #include "proxy/base/log.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/supervisor.h"
+#include "proxy/sandbox.h"
 
 #define RING_RECORDS 2048
 
@@ -47,6 +48,12 @@ static int open_rings(struct supervisor *sv)
 	return 0;
 }
 
+/* On the operational log's thread. Where there is no seccomp it writes without. */
+static void enter_writer(void)
+{
+	sandbox_enter(SANDBOX_WRITER);
+}
+
 int logs_start(struct supervisor *sv)
 {
 	const struct flow_conf *flow = &sv->config->config->flow;
@@ -62,7 +69,10 @@ int logs_start(struct supervisor *sv)
 		return fd;
 	}
 	err = flowlog_start(sv->rings, sv->limits.workers, flow->format, fd, &sv->flowlog);
-	return err ? err : log_start();
+	if (err)
+		return err;
+	log_on_thread_start(enter_writer);
+	return log_start();
 }
 
 void logs_reopen(struct supervisor *sv)

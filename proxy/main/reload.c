@@ -41,7 +41,7 @@ static int load(struct supervisor *sv, struct config_ref **ret_config)
 	conf_errors_fini(&errors);
 	if (err)
 		return err;
-	*ret_config = snapshot_config_new(config);
+	*ret_config = config_ref_new(config, config_free);
 	if (*ret_config)
 		return 0;
 	config_free(config);
@@ -118,7 +118,7 @@ static void undo(struct change *change)
 		binding_free(binding);
 	}
 	snapshot_put(change->snapshot);
-	snapshot_config_put(change->config);
+	config_ref_put(change->config);
 }
 
 static void drain_removed(struct supervisor *sv, const struct config *config)
@@ -175,7 +175,7 @@ void reload_config(struct supervisor *sv)
 	logs_set_level(sv->config->config->log_level);
 	if (log_differs(&before->config->flow, &sv->config->config->flow))
 		logs_reopen(sv);
-	snapshot_config_put(before);
+	config_ref_put(before);
 	log_event(LOG_INFO, "reloaded", "generation=%llu",
 		  (unsigned long long)sv->snapshot->generation);
 }

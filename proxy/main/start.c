@@ -16,6 +16,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/config.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/binding.h"
 #include "proxy/main/replace.h"
@@ -157,7 +158,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 	list_init(&sv->bindings);
 	list_init(&sv->drained);
 	list_init(&sv->predecessors);
-	sv->config = snapshot_config_new(config);
+	sv->config = config_ref_new(config, config_free);
 	if (!sv->config)
 		return -ENOMEM;
 	logs_set_level(config->log_level);
@@ -208,9 +209,9 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 		return err;
 	list_init(&bindings);
 	sv->total_limit = config->max_connections;
-	err = become_user(config);
+	err = replace_find(sv); /* while we may still look into other users' processes */
 	if (!err)
-		err = replace_find(sv);
+		err = become_user(config);
 	if (!err) {
 		limits_derive(config, &sv->limits);
 		err = listeners_bind(sv, config, &bindings);
@@ -278,7 +279,7 @@ void supervisor_finish(struct supervisor *sv)
 		flow_ring_free(sv->rings[i]);
 	free(sv->rings);
 	snapshot_put(sv->snapshot);
-	snapshot_config_put(sv->config);
+	config_ref_put(sv->config);
 	log_stop(LOG_FLUSH_MS);
 	close(sv->signals.fd);
 	close(sv->names.fd);

@@ -13,12 +13,14 @@ import sys
 ROWS = [
     ["main"],
     # What main alone uses to become a running proxy.
-    ["config", "options", "demo", "live", "holder", "netlink", "resolve"],
+    ["config", "options", "demo", "live", "holder", "netlink", "resolve",
+     "snapshot_build", "stats_json"],
     ["admin", "health", "worker"],
     ["listener"],
     ["session"],
     ["greeting", "balance", "dial", "relay", "offload", "pool", "snapshot", "view"],
-    ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats"],
+    ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats",
+     "listener_options"],
     ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox"],
     ["base"],
 ]

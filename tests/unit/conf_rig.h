@@ -101,7 +101,7 @@ static inline void expect_errors(const char *yaml, const char *const *expected, 
 		const char *text = conf_error_text(&errors, i);
 
 		/* Past the path of the file, which differs each time. */
-		const char *place = text ? strchr(text, ':') : NULL;
+		const char *place = strchr(text ? text : "", ':');
 
 		ck_assert_msg(place != NULL, "error %zu is missing: %s", i, expected[i]);
 		ck_assert_str_eq(place + 1, expected[i]);

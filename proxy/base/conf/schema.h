@@ -91,7 +91,7 @@ int schema_complete(const struct schema_map *root_map, struct node *root);
 int schema_expand(const struct schema_key *key, struct node *node);
 
 /* Of a completed mapping; a key that is neither written nor has a default reads as 0 or NULL. */
-uint64_t schema_number(const struct schema_map *map, const struct node *node, const char *key);
+uint64_t schema_number(const struct schema_map *map, const struct node *node, const char *name);
 const char *schema_text(const struct node *node, const char *key);
 
 /* NULL if `map` has none of that name. */
