@@ -2,6 +2,7 @@
 """Fixtures: whatever a test starts through these is ended and judged when it is over."""
 
 import os
+import signal
 import socket
 import sys
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from harness import route as routes
 from harness.peers import Backend, BlackHole, Listener, Refusing
-from harness.sluice import Sluice
+from harness.sluice import PATIENCE, Sluice
 from harness.tools import PumpLoad, PumpServer
 
 
@@ -27,6 +28,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "soak" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="a soak test: set SOAK=1"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """No test may hang: after a minute (ten for a soak test) it fails where it stands."""
+
+    def too_long(_number, _frame):
+        raise AssertionError("the test took too long")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(int((600 if "soak" in item.keywords else 60) * PATIENCE))
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,7 @@ import stat
 import pytest
 from harness.address import connect, free_address, free_port, text
 from harness.conf import simple
-from harness.peers import echo, read_exactly, read_until_reset, reset
+from harness.peers import echo, read_exactly, reset, turned_away
 from harness.sluice import run
 from harness.tools import pump
 from harness.wait import eventually
@@ -168,7 +168,7 @@ def test_a_busy_port_names_its_holder_and_what_to_try(listener):
     assert result.returncode != 0
     assert str(taken.address[1]) in result.stderr
     assert str(os.getpid()) in result.stderr, "who holds it"
-    assert "LISTEN" in result.stderr or "--listen" in result.stderr, "what to try"
+    assert "choose another address" in result.stderr, "what to try"
 
 
 def test_keepalive_is_on_for_both_legs_by_default(sluice, listener, keep):
@@ -217,5 +217,4 @@ def test_a_client_gone_before_accept_is_no_problem(sluice, backend):
 def test_a_listener_on_a_refusing_pool_still_accepts(sluice, refusing):
     front = free_address()
     sluice("--listen", text(front), "--target", text(refusing().address))
-    with connect(front) as client:
-        assert read_until_reset(client) == b""
+    turned_away(front)
