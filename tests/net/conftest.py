@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def sluice(request, tmp_path):
     with ExitStack() as stack:
         for proxy in started:
             stack.callback(proxy.stop)
+
+
+@pytest.fixture
+def public_path():
+    """As tmp_path, for processes that have become somebody else."""
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as path:
+        os.chmod(path, 0o777)
+        yield Path(path)
 
 
 @pytest.fixture

@@ -221,7 +221,8 @@ def test_source_addresses_are_used_in_turn(front, listener):
     address, proxy = front(text(server.address), pool=pool)
     seen = []
     for _ in range(20):
-        with connect(address):
+        with connect(address) as client:
+            client.sendall(b"x")
             with server.accept() as peer:
                 seen.append(peer.getpeername()[0])
     assert seen.count("127.0.0.2") == 10
@@ -236,7 +237,8 @@ def test_an_unreachable_target_resets_and_says_so(sluice, tmp_path):
     address = f"{tmp_path}/front"
     log, prefix = {"format": "json"}, (need("unshare"), "-n")
     proxy = sluice(config=simple(text(address), "192.0.2.1:9", log=log), prefix=prefix)
-    turned_away(address)
+    with connect(address) as client:
+        assert client.recv(1) == b"", "a Unix socket knows no reset"
     assert proxy.wait_flow()["reason"] == "connect_unreachable"
 
 

@@ -77,12 +77,12 @@ def test_it_serves_after_the_drop(dropped):
         assert read_exactly(client, 5) == b"hello"
 
 
-def test_a_low_port_is_bound_at_start_and_added_by_a_reload(sluice, backend):
+def test_a_low_port_is_bound_at_start_and_added_by_a_reload(sluice, backend, public_path):
     need_root("to bind low ports")
     target = text(backend(echo).address)
     fronts = [("127.83.76.85", 443), ("127.83.76.85", 444)]
     config = simple(text(fronts[0]), target, user="nobody")
-    proxy = sluice(config=config)
+    proxy = sluice(config=config, directory=public_path)
     config["listeners"].append({"name": "more", "bind": text(fronts[1]), "pool": "back"})
     proxy.reload(config)
     for front in fronts:
@@ -98,14 +98,13 @@ def test_an_unknown_user_is_refused(sluice, backend):
         sluice(config=simple(text(free_address()), target, user="no-such-user"))
 
 
-def test_heavy_use_calls_nothing_that_the_filter_refuses(sluice, pump_server, tmp_path):
+def test_heavy_use_calls_nothing_that_the_filter_refuses(sluice, pump_server, public_path):
     """With SLUICE_SECCOMP=kill one refused call would be the end; see harness/sluice.py."""
     need_root("to drop privileges")
     server, front = pump_server(), free_address()
-    os.chmod(tmp_path, 0o777)
-    log = {"format": "json", "path": str(tmp_path / "flow.log")}
+    log = {"format": "json", "path": str(public_path / "flow.log")}
     config = simple(text(front), text(server.address), user="nobody", workers=2, log=log)
-    proxy = sluice(config=config)
+    proxy = sluice(config=config, directory=public_path)
     for _ in range(3):
         pump(front, up=3_000_000, down=3_000_000, at_once=20, total=40)
         proxy.reload(config)

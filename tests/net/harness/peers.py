@@ -237,7 +237,7 @@ def echo(sock, _index):
         while data := sock.recv(65536):
             sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
-    except (ConnectionResetError, BrokenPipeError):
+    except OSError:
         pass
 
 
@@ -250,7 +250,7 @@ def name_of(name):
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(65536):
                 pass
-        except (ConnectionResetError, BrokenPipeError):
+        except OSError:
             pass
 
     return handler
