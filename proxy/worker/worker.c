@@ -33,6 +33,7 @@
 #include "proxy/sandbox.h"
 #include "proxy/session/session.h"
 #include "proxy/slab.h"
+#include "proxy/worker/channel.h"
 
 #define COPY_BUFFER  (128 * 1024)
 #define PIPES_KEPT   16
@@ -72,65 +73,14 @@ bool worker_has_own_fds(const struct worker *worker)
 
 int worker_send(struct worker *worker, const struct worker_message *message, int fd)
 {
-	struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	while (sendmsg(worker->main_fd, &msg, MSG_NOSIGNAL) < 0) {
-		struct pollfd poll_fd = {.fd = worker->main_fd, .events = POLLOUT};
-
-		if (errno == EAGAIN)
-			poll(&poll_fd, 1, -1);
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
-/* One packet, and the fd that came with it (-1: none). 1, 0 when there is none now, -errno. */
-static int receive(int socket_fd, struct worker_message *ret_message, int *ret_fd)
-{
-	struct worker_message message;
-	struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	struct cmsghdr *header;
-	ssize_t got = recvmsg(socket_fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-
-	if (got < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (got != sizeof(message))
-		return -EPIPE;
-	*ret_fd = -1;
-	header = CMSG_FIRSTHDR(&msg);
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
-	*ret_message = message;
-	return 1;
+	return channel_send(worker->main_fd, message, fd);
 }
 
 int worker_receive(struct worker *worker, struct worker_message *ret_message)
 {
 	int fd;
 
-	return receive(worker->main_fd, ret_message, &fd);
+	return channel_receive(worker->main_fd, ret_message, &fd);
 }
 
 static void answer(struct worker *worker, const struct worker_message *message, int err)
@@ -138,8 +88,7 @@ static void answer(struct worker *worker, const struct worker_message *message, 
 	struct worker_message reply = *message;
 
 	reply.err = err;
-	while (send(worker->control.fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0 && errno == EINTR)
-		;
+	channel_send(worker->control.fd, &reply, -1); /* main is gone: the process is as well */
 }
 
 static int take_view(struct worker *worker, struct snapshot *snapshot)
@@ -232,7 +181,7 @@ static void on_order(struct loop_source *source, uint32_t events)
 	struct worker_message message;
 	int fd;
 
-	while (receive(source->fd, &message, &fd) > 0)
+	while (channel_receive(source->fd, &message, &fd) > 0)
 		answer(worker, &message, obey(worker, &message, fd));
 }
 
