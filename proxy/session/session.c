@@ -181,6 +181,7 @@ void session_run_relay(struct session *session, bool to_backend)
 		loop_ready(&env->loop, &session->task);
 	if (result == RELAY_DONE && !session->first_fin) {
 		session->first_fin = to_backend ? REASON_CLIENT_FIN : REASON_BACKEND_FIN;
+		session->active_us = env->loop.now_us; /* half_close counts from here */
 		(to_backend ? &session->to_client : &session->to_backend)->is_last = true;
 		session_arm_relaying(session);
 	}
@@ -189,10 +190,6 @@ void session_run_relay(struct session *session, bool to_backend)
 void session_pump(struct session *session)
 {
 	session_run_relay(session, true);
-	if (session->late_ack && session->to_backend.sent_bytes) {
-		session->late_ack = false;
-		dial_acknowledge(session->backend.source.fd);
-	}
 	session_run_relay(session, false);
 	if (session->client.error || session->backend.error)
 		session_leg_failed(session);

@@ -39,16 +39,17 @@ static bool is_blocked(const struct session *session)
 	return session->to_backend.blocked || session->to_client.blocked;
 }
 
-/* When the window of a blocked leg must have been looked at: well before the timeout strikes. */
+/* When the window of a blocked leg must have been looked at: well before the timeout strikes. One
+ * whose timeout is lifted is looked at until it is back. */
 static uint64_t window_due(const struct session *session)
 {
 	uint32_t backend_ms = session->pool->pool->conf->tcp.user_timeout_ms;
 	uint32_t client_ms = session->listener->tcp.user_timeout_ms;
 	uint64_t due = UINT64_MAX;
 
-	if (session->to_backend.blocked)
+	if (session->to_backend.blocked || session->backend.user_timeout_lifted)
 		due = earliest(due, after(session->env->loop.now_us, backend_ms / 2));
-	if (session->to_client.blocked)
+	if (session->to_client.blocked || session->client.user_timeout_lifted)
 		due = earliest(due, after(session->env->loop.now_us, client_ms / 2));
 	return due;
 }
@@ -96,7 +97,7 @@ void session_watch_window(struct session *session)
 	uint64_t due = window_due(session);
 	uint64_t armed_us = session->timer.due_ms * US_PER_MS;
 
-	if (due != UINT64_MAX && (!timer_is_armed(&session->timer) || armed_us > due + US_PER_SEC))
+	if (due != UINT64_MAX && (!timer_is_armed(&session->timer) || armed_us > due + US_PER_MS))
 		arm_at(session, due);
 }
 

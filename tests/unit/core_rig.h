@@ -62,15 +62,23 @@ static inline int listen_on(const char *host, int backlog)
 	return fd;
 }
 
-static inline int start_connect_to(const struct addr *addr)
+/* `buffer` fixes SO_RCVBUF, which must precede the handshake (0: the kernel's). */
+static inline int start_connect_sized(const struct addr *addr, int buffer)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(addr, &sa);
 	int fd = socket(addr->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ge(fd, 0);
+	if (buffer)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	ck_assert(!connect(fd, (struct sockaddr *)&sa, len) || errno == EINPROGRESS);
 	return fd;
+}
+
+static inline int start_connect_to(const struct addr *addr)
+{
+	return start_connect_sized(addr, 0);
 }
 
 static inline int connect_to(const struct addr *addr)
@@ -91,8 +99,8 @@ static inline int accept_from(int listener)
 	return fd;
 }
 
-/* Two ends of one TCP connection, both non-blocking. `small` fixes both buffers, so that little
- * fits in between. */
+/* Two ends of one TCP connection, both non-blocking. `buffer` fixes all their buffers, so that
+ * little fits in between (0: the kernel's). */
 static inline void tcp_pair_sized(int ret_fds[2], int buffer)
 {
 	int listener = listen_on("127.0.0.1:0", 1);
@@ -101,7 +109,8 @@ static inline void tcp_pair_sized(int ret_fds[2], int buffer)
 
 	if (buffer)
 		setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
-	ret_fds[0] = connect_to(&addr);
+	ret_fds[0] = start_connect_sized(&addr, buffer);
+	wait_for_events(ret_fds[0], POLLOUT);
 	ret_fds[1] = accept_from(listener);
 	close(listener);
 	for (int i = 0; i < 2; i++) {
