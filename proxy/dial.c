@@ -52,10 +52,8 @@ static void set_options(int fd, const struct dial_request *request)
 	if (tcp->congestion)
 		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
 					   (socklen_t)strlen(tcp->congestion)));
-	if (tcp->fast_open && request->data_waiting) /* the SYN would wait for data, tcp(7) */
+	if (request->fast_open)
 		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
-	if (request->data_waiting)
-		set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
 static int bind_source(int fd, const struct addr *from, uint16_t port)
@@ -165,11 +163,6 @@ int dial_error(int fd)
 	if (SYS(GETSOCKOPT, getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len)))
 		return errno;
 	return error;
-}
-
-void dial_acknowledge(int fd)
-{
-	set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
 }
 
 void dial_keepalive(int fd, const struct tcp_conf *tcp)

@@ -19,7 +19,7 @@ struct dial_request {
 	const struct addr *from; /* source address, or NULL for the kernel's choice */
 	const struct tcp_conf *tcp;
 	uint32_t inflight; /* sessions on this target now, over all workers */
-	bool data_waiting; /* client bytes are there to be sent as soon as it connects */
+	bool fast_open;    /* TCP_FASTOPEN_CONNECT: client bytes are there to go with the SYN */
 };
 
 /* Start connecting. On success `*ret_fd` is a non-blocking socket that becomes writable (or ERR)
@@ -31,9 +31,6 @@ int dial_start(const struct dial_request *request, struct ports *ports, int *ret
 /* The outcome, once the socket reported anything: 0 or a positive errno (SO_ERROR, socket(7)).
  * Reading it clears it. */
 int dial_error(int fd);
-
-/* The first client bytes are on their way: acknowledge normally again. */
-void dial_acknowledge(int fd);
 
 /* Socket options that only matter once a session lives for seconds: keepalive and
  * TCP_USER_TIMEOUT, tcp(7). */

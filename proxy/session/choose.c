@@ -102,11 +102,13 @@ static const struct addr *next_source(struct pool_view *pool, uint16_t family)
 	return NULL;
 }
 
-/* Delaying the handshake's ACK is only safe when there is something to send with it. */
-static bool client_has_sent(const struct session *session)
+/* Fast open holds the SYN back for data, so there must be some to send; tcp(7). */
+static bool may_open_fast(const struct session *session)
 {
 	int waiting = 0;
 
+	if (!session->pool->pool->conf->tcp.fast_open)
+		return false;
 	SYS(IOCTL, ioctl(session->client.source.fd, FIONREAD, &waiting));
 	return waiting > 0;
 }
@@ -120,7 +122,7 @@ static int start_attempt(struct session *session)
 		.from = next_source(session->pool, session->target->addr.family),
 		.tcp = &conf->tcp,
 		.inflight = target_inflight(session->target),
-		.data_waiting = client_has_sent(session),
+		.fast_open = may_open_fast(session),
 	};
 	int fd, err;
 
@@ -130,7 +132,6 @@ static int start_attempt(struct session *session)
 		return err;
 	session->backend.source.fd = fd;
 	session->backend.peer = session->target->addr;
-	session->late_ack = request.data_waiting;
 	session->deadline_us = env->loop.now_us + conf->timeouts.connect_ms * US_PER_MS;
 	err = loop_add(&env->loop, &session->backend.source, DIAL_EVENTS);
 	if (err)
@@ -151,7 +152,6 @@ static void drop_attempt(struct session *session)
 	session->backend =
 		(struct leg){.source = {.on_event = session->backend.source.on_event, .fd = -1}};
 	session->to_backend.blocked = false;
-	session->late_ack = false;
 	ports_give_back(&session->lease);
 	target_release(session->target);
 	session->target = NULL;

@@ -93,7 +93,6 @@ struct session {
 	uint8_t first_fin;      /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
 	uint8_t closing;        /* enum reason of our own closing that waits for a quiet moment */
 	bool matured : 1;       /* lived long enough for keepalive to be worth its system calls */
-	bool late_ack : 1;      /* TCP_QUICKACK is 0 until the first byte is sent */
 	bool client_failed : 1; /* while FLUSHING: which leg did */
 };
 

@@ -21,7 +21,6 @@ int __real_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol);
 
 static bool old_kernel, no_socket;
-static int quickack = -1; /* as last set: asking the socket tells what it does now */
 static int connect_errno, connects;
 static unsigned ranges_set;
 
@@ -34,8 +33,6 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 			return -1;
 		}
 	}
-	if (level == IPPROTO_TCP && name == TCP_QUICKACK)
-		quickack = *(const int *)value;
 	return __real_setsockopt(fd, level, name, value, len);
 }
 
@@ -149,29 +146,6 @@ START_TEST(dialed_socket_is_non_blocking_close_on_exec_and_prompt)
 }
 END_TEST
 
-START_TEST(quickack_is_off_only_while_client_bytes_wait)
-{
-	struct dial_request request = {.to = &to, .tcp = &tcp};
-	struct port_lease lease;
-	int fd;
-
-	open_backend("127.0.0.1:0", 32768, 60999);
-	request.data_waiting = true;
-	ck_assert_int_eq(dial_start(&request, ports, &fd, &lease), 0);
-	ck_assert_int_eq(quickack, 0);
-	expect_connected(fd);
-	dial_acknowledge(fd);
-	ck_assert_int_eq(quickack, 1);
-	close(fd);
-	quickack = -1;
-	request.data_waiting = false;
-	ck_assert_int_eq(dial_start(&request, ports, &fd, &lease), 0);
-	ck_assert_int_eq(quickack, -1);
-	close(fd);
-	close_backend();
-}
-END_TEST
-
 START_TEST(configured_buffers_and_congestion_control_are_set)
 {
 	struct port_lease lease;
@@ -192,18 +166,17 @@ START_TEST(configured_buffers_and_congestion_control_are_set)
 }
 END_TEST
 
-START_TEST(fast_open_waits_for_data_that_is_there)
+START_TEST(fast_open_is_set_when_asked_for)
 {
 	struct dial_request request = {.to = &to, .tcp = &tcp};
 	struct port_lease lease;
 	int fd;
 
 	open_backend("127.0.0.1:0", 32768, 60999);
-	tcp.fast_open = true;
 	ck_assert_int_eq(dial_start(&request, ports, &fd, &lease), 0);
 	ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT), 0);
 	close(fd);
-	request.data_waiting = true;
+	request.fast_open = true;
 	ck_assert_int_eq(dial_start(&request, ports, &fd, &lease), 0);
 	ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT), 1);
 	close(fd);
@@ -496,9 +469,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		dialed_socket_is_non_blocking_close_on_exec_and_prompt,
-		quickack_is_off_only_while_client_bytes_wait,
 		configured_buffers_and_congestion_control_are_set,
-		fast_open_waits_for_data_that_is_there,
+		fast_open_is_set_when_asked_for,
 		keepalive_and_user_timeout_are_set_when_asked_for,
 		source_address_is_used,
 		source_address_that_is_not_ours_is_an_error_that_leaves_nothing,
