@@ -87,7 +87,7 @@ static uint16_t free_range(uint16_t count)
 	ck_assert_ptr_nonnull(file);
 	ck_assert_int_eq(fscanf(file, "%u %u", &first, &last), 2);
 	fclose(file);
-	for (unsigned low = first; low + count <= last; low += count) {
+	for (unsigned low = first; low + count <= last; low++) {
 		unsigned i;
 
 		for (i = 0; i < count; i++) {
