@@ -136,13 +136,13 @@ static uint64_t available_memory(void)
 
 static uint64_t raise_fds(void)
 {
-	struct rlimit limit;
+	struct rlimit limit, raised;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return 1024;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur;
+	raised = limit;
+	raised.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &raised) ? limit.rlim_cur : raised.rlim_cur;
 }
 
 static void *try_unshare(void *arg)
@@ -206,7 +206,9 @@ static uint32_t sessions_per_worker(const struct limits *limits)
 	uint64_t by_fds = table > kept ? (table - kept) / 2 : 1;
 	double by_memory = (double)limits->memory * MEMORY_SHARE / SESSION_BYTES / limits->workers;
 
-	return by_memory < (double)by_fds ? (uint32_t)by_memory : (uint32_t)by_fds;
+	if (by_memory < (double)by_fds)
+		by_fds = (uint64_t)by_memory;
+	return by_fds < UINT32_MAX ? (uint32_t)by_fds : UINT32_MAX;
 }
 
 void limits_derive(const struct config *config, struct limits *ret_limits)
