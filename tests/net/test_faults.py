@@ -57,7 +57,7 @@ HARMLESS = [
     "splice:EINVAL:1-",
     "pipe2:EMFILE:1-",
     "pipe2:ENFILE:every:2",
-    "accept4:EMFILE:5-30",
+    "accept4:EMFILE:5-8",
 ]
 
 
@@ -82,7 +82,6 @@ HARMFUL = [
     ("connect:EHOSTUNREACH:every:4", "connect_unreachable"),
     ("connect:EADDRNOTAVAIL:every:4", "no_source_port"),
     ("connect:ETIMEDOUT:every:4", "connect_timeout"),
-    ("connect:EACCES:every:4", None),
     ("socket:EMFILE:every:4", "no_fd"),
     ("socket:ENFILE:every:4", "no_fd"),
     ("socket:ENOBUFS:every:4", "no_memory"),
@@ -95,7 +94,6 @@ HARMFUL = [
     ("realloc:ENOMEM:1-", "no_memory"),
     ("splice:EINVAL:every:5", None),
     ("splice:ENOMEM:every:7", "no_memory"),
-    ("splice:EPIPE:every:9", None),
     ("splice:ECONNRESET:every:9", None),
 ]
 
@@ -106,12 +104,12 @@ def test_a_failure_costs_only_the_session_it_hits(faulty, rules, reason):
     tally = _load(front)
     assert tally["open"] == 0, f"sessions hang: {tally}\n{proxy.report()}"
     assert proxy.alive(), proxy.report()
+    faults.disarm()  # or there would be no memory for the counters either
     wait_open_sessions(proxy, 0)
     reasons = {key: n for key, n in proxy.counters()["reasons"].items() if n}
     assert "internal" not in reasons or reason is None, f"{reasons}\n{proxy.report()}"
     if reason and _injected(faults, rules) and tally["failed"]:
         assert reason in reasons, f"{reasons} for {_injected(faults, rules)} faults"
-    faults.disarm()
     assert pump(front, up=KIB, down=KIB, at_once=10, total=100)["exact"] == 100
 
 
@@ -133,8 +131,8 @@ def test_nothing_is_lost_for_good_when_every_call_fails_now_and_then(faulty):
     tally = _load(front, total=1000, up=300 * KIB, down=300 * KIB)
     assert tally["open"] == 0
     assert tally["exact"] > 500, f"{tally}\n{proxy.report()}"
-    wait_open_sessions(proxy, 0)
     faults.disarm()
+    wait_open_sessions(proxy, 0)
     assert pump(front, up=KIB, down=KIB, at_once=50, total=500)["exact"] == 500
     after = proxy.counters()
     assert after["buffer_bytes"] == 0
