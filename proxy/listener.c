@@ -227,8 +227,8 @@ static int accept_burst(struct listener *listener)
 			break;
 		accepted++;
 	}
-	if (!err && listener->burst < BURST_MAX)
-		listener->burst *= 2;
+	if (!err)
+		listener->burst = listener->burst < BURST_MAX / 2 ? listener->burst * 2 : BURST_MAX;
 	else if (err == -EAGAIN)
 		listener->burst = accepted ? accepted : 1;
 	if (accepted)
@@ -247,8 +247,12 @@ static void on_acceptable(struct loop_source *source, uint32_t events)
 
 static void resume(struct listener *listener)
 {
-	listener->env->paused--;
-	loop_add(&listener->env->sessions->loop, &listener->source, listener->events);
+	struct loop *loop = &listener->env->sessions->loop;
+
+	if (loop_add(loop, &listener->source, listener->events))
+		loop_arm(loop, &listener->pause, PAUSE_MS); /* no memory for it now */
+	else
+		listener->env->paused--;
 }
 
 void listener_resume(struct listener *listener)
@@ -298,7 +302,9 @@ static void accept_all(struct listener *listener)
 
 void listener_stop(struct listener *listener)
 {
-	listener_resume(listener);
+	if (timer_is_armed(&listener->pause))
+		listener->env->paused--;
+	timer_cancel(&listener->pause);
 	accept_all(listener);
 	list_remove(&listener->link);
 	SYS(CLOSE, close(listener->source.fd));
