@@ -77,7 +77,7 @@ void loop_arm(struct loop *loop, struct timer *timer, uint64_t delay_ms)
 
 static int loop_wait(struct loop *loop, struct epoll_event *events)
 {
-	bool idle = list_empty(&loop->ready) && list_empty(&loop->deferred);
+	bool idle = list_empty(&loop->ready) && list_empty(&loop->deferred) && !loop->stopping;
 	int timeout = idle ? timer_wheel_timeout(&loop->wheel) : 0;
 	uint64_t spin_until = timeout && loop->busy_poll_us ? clock_us() + loop->busy_poll_us : 0;
 	int count;
@@ -126,6 +126,11 @@ void loop_turn(struct loop *loop)
 	}
 	timer_wheel_advance(&loop->wheel, loop->now_us / US_PER_MS);
 	run_list(&loop->ready);
+	loop_reap(loop);
+}
+
+void loop_reap(struct loop *loop)
+{
 	run_list(&loop->deferred);
 }
 

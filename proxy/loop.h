@@ -50,6 +50,9 @@ void loop_defer(struct loop *loop, struct loop_task *task);
 
 void loop_arm(struct loop *loop, struct timer *timer, uint64_t delay_ms);
 
+/* Run the frees that wait for the end of a turn, when there will be none. */
+void loop_reap(struct loop *loop);
+
 /* Turn until `stopping`. */
 void loop_run(struct loop *loop);
 

@@ -135,7 +135,8 @@ static void close_sessions(struct worker *worker, const struct worker_message *m
 
 	list_for_each (link, &env->sessions) {
 		struct session *session = container_of(link, struct session, link);
-		uint32_t jitter_ms = (uint32_t)(env->random >> 32) % (message->jitter_ms + 1);
+		uint64_t below_ms = (uint64_t)message->jitter_ms + 1;
+		uint32_t jitter_ms = (uint32_t)((env->random >> 32) % below_ms);
 
 		env->random = env->random * UINT64_C(6364136223846793005) + 1442695040888963407;
 		session_close(session, REASON_DRAIN, jitter_ms, message->wait_ms);
@@ -291,7 +292,7 @@ static void close_resources(struct worker *worker)
 	list_for_each_safe (link, &worker->listeners)
 		listener_stop(container_of(link, struct listener, link));
 	abort_sessions(worker);
-	loop_turn(&env->loop); /* runs the deferred frees */
+	loop_reap(&env->loop);
 	view_put(worker->view);
 	pipe_cache_fini(&worker->pipes);
 	slab_fini(&worker->slab);
@@ -329,18 +330,24 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* Wait for the answer that says how the thread came up. */
-static int await_ready(struct worker *worker)
+/* Wait for the answer that says how the thread came up. One that did not has ended. */
+static int await_thread(struct worker *worker)
 {
 	struct pollfd poll_fd = {.fd = worker->main_fd, .events = POLLIN};
+	int theirs = worker->control.fd;
 	struct worker_message message;
-	int got;
+	int got, err;
 
 	do {
 		poll(&poll_fd, 1, -1);
 		got = worker_receive(worker, &message);
 	} while (!got);
-	return got < 0 ? got : message.err;
+	err = got < 0 ? got : message.err;
+	if (err)
+		pthread_join(worker->thread, NULL);
+	if (worker->own_fds)
+		close(theirs); /* the copy that stayed in main's table */
+	return err;
 }
 
 int worker_start(const struct worker_conf *conf, struct worker **ret_worker)
@@ -365,15 +372,15 @@ int worker_start(const struct worker_conf *conf, struct worker **ret_worker)
 	err = -pthread_create(&worker->thread, NULL, worker_main, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!err)
-		err = await_ready(worker);
-	if (err)
-		goto fail_fds;
-	if (worker->own_fds)
-		close(fds[1]); /* the copy that stayed in main's table */
+		err = await_thread(worker);
+	else
+		close(fds[1]);
+	if (err) {
+		close(fds[0]);
+		goto fail;
+	}
 	*ret_worker = worker;
 	return 0;
-fail_fds:
-	close(fds[0]);
 fail:
 	free(worker);
 	return err;
