@@ -219,6 +219,21 @@ START_TEST(turn_with_something_to_free_does_not_sleep)
 }
 END_TEST
 
+START_TEST(loop_that_stops_does_not_sleep)
+{
+	struct timer timer;
+
+	open_loop();
+	timer_init(&timer, on_timer);
+	loop_arm(&loop, &timer, 10000);
+	loop.stopping = true;
+	loop_turn(&loop); /* as a worker does, to see its last events and frees through */
+	ck_assert_int_eq(last_timeout, 0);
+	timer_cancel(&timer);
+	loop_fini(&loop);
+}
+END_TEST
+
 START_TEST(ready_task_runs_once_a_turn_even_if_it_readies_itself)
 {
 	struct loop_task task = {.run = on_ready};
@@ -357,6 +372,7 @@ int main(void)
 		turn_runs_events_then_timers_then_ready_tasks_then_frees,
 		loop_sleeps_until_the_next_timer_and_not_at_all_with_work_to_do,
 		turn_with_something_to_free_does_not_sleep,
+		loop_that_stops_does_not_sleep,
 		ready_task_runs_once_a_turn_even_if_it_readies_itself,
 		task_that_readies_itself_waits_for_the_next_turn,
 		deferred_task_leaves_the_ready_list,
