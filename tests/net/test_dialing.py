@@ -80,7 +80,7 @@ def test_every_session_survives_one_refusing_target_among_good_ones(front, refus
             client.shutdown(socket.SHUT_WR)
             assert read_all(client) == b"x" * 3000
     flows = proxy.wait_flows(100)
-    assert {flow["retries"] for flow in flows} == {0, 1}
+    assert 1 in {flow["retries"] for flow in flows} <= {0, 1}
     assert {flow["reason"] for flow in flows} == {"client_fin"}
     counts = proxy.counters()
     assert counts["retries"] == sum(flow["retries"] for flow in flows) >= 40

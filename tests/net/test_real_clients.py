@@ -262,7 +262,8 @@ def test_curl_sees_a_reset_and_not_an_empty_reply_when_nobody_listens(through, r
     curl, dead = need("curl"), refusing()
     front = through(dead.address, "auto")
     result = subprocess.run([curl, "-sS", f"http://{text(front)}/"], capture_output=True)
-    assert result.returncode == 56, "a reset (CURLE_RECV_ERROR), not an empty reply (52)"
+    # CURLE_RECV_ERROR, or CURLE_COULDNT_CONNECT when the reset is that quick.
+    assert result.returncode in (56, 7), "a reset, not an empty reply (52)"
 
 
 @pytest.mark.parametrize("relay", USUAL)

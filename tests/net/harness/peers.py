@@ -113,7 +113,7 @@ def pattern(count, offset=0):
 class Listener:
     """A listening socket for tests that accept by themselves."""
 
-    def __init__(self, address=("127.0.0.1", 0), backlog=128):
+    def __init__(self, address=("127.0.0.1", 0), backlog=4096):
         self.sock = socket.socket(family(address), socket.SOCK_STREAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.sock.family == socket.AF_INET6:
