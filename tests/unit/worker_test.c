@@ -14,6 +14,13 @@
 int __real_epoll_create1(int flags);
 int __wrap_epoll_create1(int flags);
 
+/* ThreadSanitizer knows one fd table, and takes equal numbers in two of them for a race. */
+#ifdef __SANITIZE_THREAD__
+#define OWN_FDS false
+#else
+#define OWN_FDS true
+#endif
+
 static bool no_epoll;
 
 int __wrap_epoll_create1(int flags)
@@ -72,7 +79,7 @@ static void prepare(const char *listener)
 					.port_low = 32768,
 					.port_high = 60999,
 					.total_open = &rig.total_open,
-					.own_fds = true,
+					.own_fds = OWN_FDS,
 					.snapshot = build(listener, addr_format(&addr, text))};
 }
 
@@ -146,7 +153,7 @@ static int serve(int *ret_server)
 START_TEST(worker_comes_up_and_stops_without_a_trace)
 {
 	start("");
-	ck_assert(worker_has_own_fds(rig.worker));
+	ck_assert(worker_has_own_fds(rig.worker) == OWN_FDS);
 	ck_assert_ptr_nonnull(worker_counts(rig.worker)->sys_calls);
 	stop();
 }
@@ -164,7 +171,7 @@ END_TEST
 
 START_TEST(worker_that_cannot_come_up_says_so_and_leaves_nothing)
 {
-	for (int own = 0; own < 2; own++) {
+	for (int own = 0; own <= OWN_FDS; own++) {
 		prepare("");
 		rig.conf.own_fds = own;
 		no_epoll = true;
