@@ -50,7 +50,7 @@ def _talk(front, data=b"hello"):
 
 def test_every_field_is_there_and_right(logged, listener, keep):
     server = listener()
-    front, proxy = logged(text(server.address))
+    front, proxy = logged(text(server.address), workers=1)
     client = keep(connect(front))
     peer = keep(server.accept())
     client_name, peer_name = text(client.getsockname()), text(peer.getpeername())
