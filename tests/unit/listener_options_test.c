@@ -11,12 +11,13 @@ int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 
 static int refused_level, refused_name; /* the option that the kernel does not take */
+static bool refuse_all;
 static unsigned calls;
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	calls++;
-	if (level == refused_level && name == refused_name && name) {
+	if (refuse_all || (level == refused_level && name == refused_name && name)) {
 		errno = EPERM;
 		return -1;
 	}
@@ -139,7 +140,9 @@ START_TEST(first_of_several_refusals_is_the_one_that_is_named)
 	refused_name = SO_OOBINLINE;
 	ck_assert_int_eq(listener_set_options(listener, &conf, &option), -EPERM);
 	ck_assert_str_eq(option, "SO_OOBINLINE");
-	refused_name = 0;
+	refuse_all = true;
+	ck_assert_int_eq(listener_set_options(listener, &conf, &option), -EPERM);
+	ck_assert_str_eq(option, "TCP_NODELAY");
 	close(listener);
 }
 END_TEST

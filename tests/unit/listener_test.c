@@ -4,6 +4,7 @@
  * stop resets anybody who is queued. Clients are real; fds run out by a real rlimit.
  */
 /* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=accept4,--wrap=epoll_ctl */
+#include <linux/filter.h>
 #include <sys/resource.h>
 
 #include "proxy/base/log.h"
@@ -225,6 +226,27 @@ START_TEST(every_kind_of_shortage_is_a_reason_to_rest)
 }
 END_TEST
 
+START_TEST(client_that_gets_in_begins_the_count_of_the_pause_anew)
+{
+	make_front("");
+	connect_clients(2);
+	accept_errnos[0] = EMFILE;
+	rig_turn();
+	listener_resume(front.listener);
+	rig_turn();
+	ck_assert_uint_eq(rig.counts.sessions, 1);
+	rig_pass(2000);
+	ck_assert_uint_eq(rig.counts.sessions, 2);
+	connect_clients(1);
+	accept_errnos[0] = EMFILE;
+	accept_next = 0;
+	rig_turn();
+	ck_assert_uint_eq(rig.counts.accept_pauses, 2);
+	ck_assert_uint_eq(counts()->shed, 0); /* not yet: it rests only now */
+	close_front();
+}
+END_TEST
+
 START_TEST(end_of_a_session_ends_a_pause)
 {
 	make_front("");
@@ -356,9 +378,37 @@ static int tcp_state_of(int fd)
 	return info.tcpi_state;
 }
 
+/* Blocks of the socket filter that a socket has. */
+static socklen_t filter_of(int fd)
+{
+	socklen_t len = 0;
+
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len), 0);
+	return len;
+}
+
+START_TEST(session_is_free_of_the_filter_that_it_inherits)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	struct sock_fprog program = {.len = 1, .filter = &all};
+	struct session *session;
+
+	make_front("");
+	/* A handshake that is under way when a drain begins ends in a socket like this one. */
+	ck_assert_int_eq(
+		setsockopt(front.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+	connect_clients(1);
+	listener_drain(front.listener);
+	ck_assert_uint_eq(filter_of(front.fd), 4);
+	rig_until(rig.counts.sessions == 1);
+	session = container_of(rig.env.sessions.next, struct session, link);
+	ck_assert_uint_eq(filter_of(session->client.source.fd), 0);
+	close_front();
+}
+END_TEST
+
 START_TEST(draining_listener_hears_no_syn_but_accepts_who_is_queued)
 {
-	socklen_t filter_len = 0;
 	struct session *session;
 	int late;
 
@@ -367,13 +417,8 @@ START_TEST(draining_listener_hears_no_syn_but_accepts_who_is_queued)
 	listener_drain(front.listener);
 	late = start_connect_to(&front.addr);
 	rig_until(rig.counts.sessions == 1);
-	ck_assert_int_eq(tcp_state_of(late), TCP_SYN_SENT);
-	/* The filter is the listener's, and the session is free of it. */
+	ck_assert_int_eq(tcp_state_of(late), 2); /* TCP_SYN_SENT, include/net/tcp_states.h */
 	session = container_of(rig.env.sessions.next, struct session, link);
-	ck_assert_int_eq(
-		getsockopt(session->client.source.fd, SOL_SOCKET, SO_GET_FILTER, NULL, &filter_len),
-		0);
-	ck_assert_uint_eq(filter_len, 0);
 	rig_until(session->state == SESSION_RELAYING);
 	rig.server = accept_from(rig.listener);
 	send_pattern(front.clients[0], 0, 100);
@@ -516,6 +561,7 @@ int main(void)
 		clients_that_went_away_in_the_queue_are_skipped,
 		without_fds_the_listener_rests_and_resumes_by_the_clock,
 		every_kind_of_shortage_is_a_reason_to_rest,
+		client_that_gets_in_begins_the_count_of_the_pause_anew,
 		end_of_a_session_ends_a_pause,
 		pause_that_cannot_end_for_want_of_memory_goes_on,
 		after_a_second_without_fds_clients_are_reset_with_the_reserved_one,
@@ -523,6 +569,7 @@ int main(void)
 		limit_of_the_process_is_exact_over_all_workers,
 		place_in_the_process_is_given_back_when_the_listener_is_full,
 		limit_of_the_worker_holds,
+		session_is_free_of_the_filter_that_it_inherits,
 		draining_listener_hears_no_syn_but_accepts_who_is_queued,
 		stopped_listener_accepts_everybody_who_is_queued,
 		listener_may_be_stopped_while_it_rests,

@@ -154,6 +154,7 @@ START_TEST(rest_that_is_sent_in_pieces_stays_one_chunk)
 	}
 	ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
 	ck_assert_ptr_null(rig.relay.rest);
+	ck_assert(!rig.relay.blocked);
 	expect_pattern(rig.receiver, 0, 1000);
 	ck_assert_uint_eq(rig.relay.sent_bytes, 1000);
 	relay_rig_close(&rig);
@@ -308,6 +309,18 @@ START_TEST(splice_that_would_block_waits_for_the_next_edge)
 }
 END_TEST
 
+START_TEST(splice_that_would_block_before_a_known_fin_is_followed_by_recv)
+{
+	open_rig(RELAY_SPLICE, PLENTY);
+	shutdown(rig.sender, SHUT_WR);
+	relay_rig_wait(&rig, POLLRDHUP);
+	fault.splice_in_errno = EAGAIN; /* as at an urgent mark; no edge would follow */
+	ck_assert_int_eq(relay_rig_run(&rig), RELAY_DONE);
+	expect_fin(rig.receiver);
+	relay_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(short_splice_into_the_receiver_is_followed_by_another)
 {
 	open_rig(RELAY_SPLICE, PLENTY);
@@ -387,6 +400,7 @@ int main(void)
 		interrupted_splices_are_tried_again,
 		splice_that_the_kernel_refuses_is_not_tried_again,
 		splice_that_would_block_waits_for_the_next_edge,
+		splice_that_would_block_before_a_known_fin_is_followed_by_recv,
 		short_splice_into_the_receiver_is_followed_by_another,
 		bytes_left_in_the_pipe_go_before_anything_new,
 		failed_splice_into_the_receiver_fails_it_and_frees_the_pipe,

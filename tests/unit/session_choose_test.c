@@ -374,6 +374,36 @@ START_TEST(sources_take_turns_and_those_of_other_families_are_skipped)
 }
 END_TEST
 
+/* Whether the queue towards `to` has all its eight ports but the one that this takes. */
+static void expect_ports_back(const struct addr *to)
+{
+	struct port_lease lease = ports_take(rig.env.ports, NULL, to, 1000);
+
+	ck_assert_ptr_nonnull(lease.queue);
+	ck_assert_uint_eq(ports_left(&lease), 7);
+	ports_give_back(&lease);
+}
+
+START_TEST(source_port_comes_back_from_a_failed_attempt_and_from_a_session)
+{
+	struct pool *pool;
+
+	open_with_refusing(", balance: first", 1, "@");
+	pool = &rig.snapshot->pools[0];
+	ports_set_range(rig.env.ports, 40000, 40007);
+	for (int i = 0; i < 3; i++) {
+		rig_relay();
+		session_abort(rig.session, REASON_DRAIN_RST);
+		close(rig.client);
+		close(rig.server);
+	}
+	rig.client = rig.server = -1;
+	expect_ports_back(&pool->targets[0]->addr);
+	expect_ports_back(&pool->targets[1]->addr);
+	rig_close();
+}
+END_TEST
+
 static int fast_open_of(const struct leg *leg)
 {
 	int value = -1;
@@ -432,6 +462,7 @@ int main(void)
 		client_that_gives_up_on_a_slow_dial_is_noticed,
 		bytes_and_fin_of_a_client_during_a_slow_dial_wait_for_the_next_backend,
 		sources_take_turns_and_those_of_other_families_are_skipped,
+		source_port_comes_back_from_a_failed_attempt_and_from_a_session,
 		fast_open_is_used_only_when_configured_and_while_client_bytes_wait,
 		no_more_targets_are_tried_than_a_session_can_remember,
 	};

@@ -74,6 +74,33 @@ START_TEST(what_a_client_sent_before_its_reset_is_delivered_first)
 }
 END_TEST
 
+/* Both are there before the proxy looks, so one event tells of them. */
+static void reset_with_data(int *from, const struct leg *leg)
+{
+	send_pattern(*from, 0, 1000);
+	close_hard(*from);
+	*from = -1;
+	wait_for_events(leg->source.fd, POLLHUP);
+}
+
+START_TEST(data_and_reset_that_arrive_together_are_no_clean_end)
+{
+	rig_open("");
+	rig_relay();
+	reset_with_data(&rig.client, &rig.session->client);
+	expect_bytes_then_reset(rig.server, 1000);
+	rig_expect_end(REASON_CLIENT_RST);
+	close(rig.server);
+	memset(rig.counts.reasons, 0, sizeof(rig.counts.reasons));
+	rig.counts.sessions = rig.ended = 0;
+	rig_relay();
+	reset_with_data(&rig.server, &rig.session->backend);
+	expect_bytes_then_reset(rig.client, 1000);
+	rig_expect_end(REASON_BACKEND_RST);
+	rig_close();
+}
+END_TEST
+
 START_TEST(delivery_to_a_peer_that_does_not_read_ends_after_five_seconds)
 {
 	rig_open("");
@@ -352,6 +379,7 @@ int main(void)
 	const TTest *const tests[] = {
 		what_a_backend_sent_before_its_reset_is_delivered_first,
 		what_a_client_sent_before_its_reset_is_delivered_first,
+		data_and_reset_that_arrive_together_are_no_clean_end,
 		delivery_to_a_peer_that_does_not_read_ends_after_five_seconds,
 		delivery_ends_at_once_when_the_other_peer_resets_too,
 		both_legs_failing_at_once_end_the_session_at_once,

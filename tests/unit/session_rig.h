@@ -139,6 +139,7 @@ static inline void rig_close(void)
 	struct pool *pool = &rig.snapshot->pools[0];
 
 	ck_assert_uint_eq(rig.env.session_count, 0);
+	ck_assert(list_empty(&rig.env.sessions));
 	ck_assert_uint_eq(rig.counts.sessions_open, 0);
 	ck_assert_uint_eq(rig.ended, rig.counts.sessions);
 	ck_assert_uint_eq(rig_reasons(), rig.counts.sessions);

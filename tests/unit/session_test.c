@@ -119,6 +119,9 @@ START_TEST(bytes_sent_before_the_backend_is_connected_arrive)
 	wait_for_events(fds[1], POLLRDHUP);
 	ck_assert(listener_stats_reserve(rig.snapshot->listeners[0], 0));
 	session_begin(&rig.env, rig.view, 0, fds[1], &peer, &peer);
+	rig.session = container_of(rig.env.sessions.next, struct session, link);
+	rig_until(rig.session->state == SESSION_RELAYING);
+	ck_assert_uint_eq(rig.session->to_backend.sent_bytes, 5000); /* in that same turn */
 	rig.server = accept_from(rig.listener);
 	rig_until_readable(rig.server);
 	expect_pattern(rig.server, 0, 5000);
