@@ -16,9 +16,9 @@ int __wrap_epoll_create1(int flags);
 
 /* ThreadSanitizer knows one fd table, and takes equal numbers in two of them for a race. */
 #ifdef __SANITIZE_THREAD__
-#define OWN_FDS false
+#define OWN_FDS 0
 #else
-#define OWN_FDS true
+#define OWN_FDS 1
 #endif
 
 static bool no_epoll;
