@@ -57,14 +57,17 @@ void drain_binding(struct supervisor *sv, struct binding *binding)
 		loop_arm(&sv->loop, &sv->drain_timer, 1);
 }
 
-/* Nobody is in the middle of a handshake any more: all clients are in the accept queue. */
-static bool is_settled(const struct binding *binding)
+/* Nobody is in the middle of a handshake any more: all clients are in the accept queue. One look is
+ * not enough, since a SYN that passed before the filter was there may not be in SYN_RECV yet. */
+static bool is_settled(struct binding *binding)
 {
 	unsigned embryos = 0;
+	bool before = binding->settled;
 
 	if (binding->path)
 		return true;
-	if (!netlink_count_syn_recv(&binding->actual, &embryos) && !embryos)
+	binding->settled = !netlink_count_syn_recv(&binding->actual, &embryos) && !embryos;
+	if (before && binding->settled)
 		return true;
 	if (clock_us() < binding->drain_deadline_us)
 		return false;

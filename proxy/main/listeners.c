@@ -15,9 +15,9 @@
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 
-static bool is_bound(const struct supervisor *sv, const struct addr *bound)
+static bool is_among(const struct list *bindings, const struct addr *bound)
 {
-	list_for_each (link, &sv->bindings)
+	list_for_each (link, bindings)
 		if (addr_equal(&container_of(link, struct binding, link)->bound, bound))
 			return true;
 	return false;
@@ -29,12 +29,14 @@ static int bind_port(struct supervisor *sv, const struct listener_conf *conf, ui
 	struct addr bound = conf->bind;
 	struct binding *binding;
 	char why[BINDING_WHY], text[ADDR_TEXT];
+	bool shared;
 	int err;
 
 	bound.port = port;
-	if (is_bound(sv, &bound))
+	if (is_among(&sv->bindings, &bound))
 		return 0;
-	err = binding_open(conf, port, sv->limits.workers, sv->options->replace, &binding, why);
+	shared = sv->options->replace || is_among(&sv->drained, &bound);
+	err = binding_open(conf, port, sv->limits.workers, shared, &binding, why);
 	if (err) {
 		log_event(LOG_ERROR, "bind_failed", "listener=%s bind=%s %s", conf->name,
 			  addr_format(&bound, text), why);

@@ -7,6 +7,7 @@
  * Failure modes: every step says on stderr what failed and what to try, and nothing was accepted.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 {
 	int err;
 
+	mallopt(M_ARENA_MAX, 1); /* trimming another would read a file, which workers may not */
 	*sv = (struct supervisor){.options = options, .started_us = clock_us()};
 	list_init(&sv->bindings);
 	list_init(&sv->drained);

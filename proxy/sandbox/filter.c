@@ -117,6 +117,7 @@ static const char *const main_calls[] = {
 	"getresgid",
 	"getresuid",
 	"getrlimit",
+	"kcmp",
 	"kill",
 	"link",
 	"linkat",

@@ -157,10 +157,13 @@ static void drop_attempt(struct session *session)
 	session->target = NULL;
 }
 
-static bool may_retry(struct session *session)
+/* The first attempt is free; each further one is paid for from the pool's budget. */
+static bool may_attempt(struct session *session)
 {
 	struct session_env *env = session->env;
 
+	if (!session->attempted)
+		return true;
 	if (session->retries >= session->pool->pool->conf->retries)
 		return false;
 	if (!pool_view_spend(session->pool, env->loop.now_us)) {
@@ -169,11 +172,11 @@ static bool may_retry(struct session *session)
 	}
 	session->retries++;
 	count_add(&env->counts->retries, 1);
+	count_add(&session->target->counts[env->worker].c.retries, 1);
 	return true;
 }
 
-/* Note a failed attempt; whether another one may follow. */
-static bool attempt_failed(struct session *session, enum reason reason)
+static void note_failure(struct session *session, enum reason reason)
 {
 	struct session_env *env = session->env;
 
@@ -182,7 +185,12 @@ static bool attempt_failed(struct session *session, enum reason reason)
 	if (reason == REASON_NO_SOURCE_PORT)
 		count_add(&env->counts->source_port_exhausted, 1);
 	drop_attempt(session);
-	return reason != REASON_NO_FD && reason != REASON_NO_MEMORY && may_retry(session);
+}
+
+/* What no other target could do better. */
+static bool is_ours(enum reason reason)
+{
+	return reason == REASON_NO_FD || reason == REASON_NO_MEMORY;
 }
 
 void session_dial(struct session *session)
@@ -196,12 +204,16 @@ void session_dial(struct session *session)
 			return;
 		}
 		session->target = session->pool->pool->targets[index];
-		if (session->retries)
-			count_add(&session->target->counts[session->env->worker].c.retries, 1);
+		if (!may_attempt(session)) {
+			session_end(session, session->reason, RESET_BOTH);
+			return;
+		}
+		session->attempted = true;
 		err = start_attempt(session);
 		if (!err)
 			return;
-		if (!attempt_failed(session, reason_for_dial(err))) {
+		note_failure(session, reason_for_dial(err));
+		if (is_ours(session->reason)) {
 			session_end(session, session->reason, RESET_BOTH);
 			return;
 		}
@@ -210,12 +222,8 @@ void session_dial(struct session *session)
 
 void session_attempt_failed(struct session *session, enum reason reason)
 {
-	bool again = attempt_failed(session, reason);
-
+	note_failure(session, reason);
 	session_move(session, SESSION_ACCEPTED);
 	timer_cancel(&session->timer);
-	if (again)
-		session_dial(session);
-	else
-		session_end(session, session->reason, RESET_BOTH);
+	session_dial(session);
 }

@@ -119,7 +119,8 @@ static bool is_logged(const struct session *session)
 		return false;
 	if (reason_is_error(session->reason))
 		return true;
-	return flow->only == FLOW_ONLY_ALL && session->id % flow->sample == 0;
+	return flow->only == FLOW_ONLY_ALL &&
+	       session->id / session->env->id_step % flow->sample == 0;
 }
 
 static void report(struct session *session)

@@ -23,6 +23,7 @@
 #include "proxy/dial.h"
 #include "proxy/listener_stats.h"
 #include "proxy/session/internal.h"
+#include "proxy/slab.h"
 #include "proxy/target.h"
 
 #define LEG_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
@@ -176,6 +177,7 @@ void session_run_relay(struct session *session, bool to_backend)
 		return;
 	env->kit.now_us = env->loop.now_us;
 	result = relay_run(relay, from, to, session->pool->pool->conf->relay, &env->kit);
+	__atomic_store_n(&env->counts->buffer_bytes, env->kit.slab->used, __ATOMIC_RELAXED);
 	account(session, relay->bytes - received, relay->sent_bytes - sent, to_backend);
 	if (result == RELAY_AGAIN)
 		loop_ready(&env->loop, &session->task);

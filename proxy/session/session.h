@@ -92,6 +92,7 @@ struct session {
 	uint8_t reason;         /* enum reason, once it is known */
 	uint8_t first_fin;      /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
 	uint8_t closing;        /* enum reason of our own closing that waits for a quiet moment */
+	bool attempted : 1;     /* at least one target was dialed */
 	bool matured : 1;       /* lived long enough for keepalive to be worth its system calls */
 	bool client_failed : 1; /* while FLUSHING: which leg did */
 };
