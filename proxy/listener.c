@@ -9,7 +9,8 @@
  * resumes when a session ends or after 100 ms; after a second of that a burst of clients is
  * accepted on the reserved fd and reset, so that nobody waits for nothing. A connection limit
  * resets the client at once. Closing a listening socket would reset what is queued, so a drain
- * first attaches a filter that drops SYNs (socket(7), SO_ATTACH_FILTER), and main says when
+ * first refuses SYNs, by a filter (socket(7), SO_ATTACH_FILTER) or, where kernels deny that to the
+ * unprivileged (6.18 was seen to), by a TTL that nobody sends with; and main says when
  * nobody is left in SYN_RECV; then the queue is emptied and the socket closed.
  */
 #include "proxy/listener.h"
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -30,11 +32,13 @@
 #include "proxy/view.h"
 
 #define BURST_MAX 64
+#define NO_TTL    255
 #define PAUSE_MS  100
 #define SHED_US   US_PER_SEC /* of pause, then clients are turned away */
 
 static void on_acceptable(struct loop_source *source, uint32_t events);
 static void on_pause_over(struct timer *timer);
+static void set_min_ttl(int fd, uint16_t family, int ttl);
 static void free_task(struct loop_task *task);
 
 /* Serve by the worker's current view; false when that does not have this listener (any more). */
@@ -127,12 +131,15 @@ static bool reserve_place(struct listener *listener)
 	return false;
 }
 
-/* A child inherits the drain's filter, which would only cost it time. */
-static void drop_filter(int fd)
+/* A child inherits what its draining listener refuses newcomers by; it is no newcomer. */
+static void welcome(const struct listener *listener, int fd)
 {
 	int none = 0;
 
-	SYS(SETSOCKOPT, setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
+	if (listener->by_ttl)
+		set_min_ttl(fd, listener->bound.family, 0);
+	else
+		SYS(SETSOCKOPT, setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
 }
 
 static void begin_session(struct listener *listener, int fd, const struct sockaddr *sa,
@@ -150,7 +157,7 @@ static void begin_session(struct listener *listener, int fd, const struct sockad
 		return;
 	}
 	if (listener->draining)
-		drop_filter(fd);
+		welcome(listener, fd);
 	addr_from_sockaddr(sa, len, &peer);
 	session_begin(listener->env->sessions, listener->view, listener->index, fd, &peer,
 		      &listener->local);
@@ -268,9 +275,9 @@ static void on_pause_over(struct timer *timer)
 	resume(container_of(timer, struct listener, pause));
 }
 
-void listener_drain(struct listener *listener)
+/* A filter that sees the TCP header and drops what carries SYN (RFC 9293, 3.1, byte 13). */
+static int refuse_by_filter(int fd)
 {
-	/* The filter sees the TCP header: drop what carries SYN (RFC 9293, 3.1, byte 13). */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
@@ -279,10 +286,27 @@ void listener_drain(struct listener *listener)
 	};
 	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
+	return SYS(SETSOCKOPT,
+		   setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)));
+}
+
+/* The lowest TTL and hop limit a packet for this socket may have: 255 shuts everybody out, and the
+ * handshakes under way are not asked (ip(7), IP_MINTTL; tcp_v4_rcv(), net/ipv4/tcp_ipv4.c). */
+static void set_min_ttl(int fd, uint16_t family, int ttl)
+{
+	SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_IP, IP_MINTTL, &ttl, sizeof(ttl)));
+	if (family == AF_INET6)
+		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &ttl, sizeof(ttl)));
+}
+
+void listener_drain(struct listener *listener)
+{
 	listener->draining = true;
-	if (listener->local.family != AF_UNIX)
-		SYS(SETSOCKOPT, setsockopt(listener->source.fd, SOL_SOCKET, SO_ATTACH_FILTER,
-					   &program, sizeof(program)));
+	if (listener->bound.family == AF_UNIX)
+		return;
+	listener->by_ttl = refuse_by_filter(listener->source.fd) != 0;
+	if (listener->by_ttl)
+		set_min_ttl(listener->source.fd, listener->bound.family, NO_TTL);
 }
 
 /* Everything still queued gets a session or, without fds, a reset of its own. */

@@ -41,6 +41,7 @@ struct listener {
 	uint64_t key;      /* main's name for it */
 	uint64_t paused_since_us; /* 0: not paused */
 	bool draining;
+	bool by_ttl; /* draining without a filter: the TTL keeps newcomers out */
 };
 
 /* Owns `fd` from now on. NULL when the current view has no such listener, or epoll or memory

@@ -236,7 +236,7 @@ int binding_open(const struct listener_conf *conf, uint16_t port, unsigned worke
 
 /* The socket that takes a connection: base + (word modulo count); socket(7),
  * SO_ATTACH_REUSEPORT_CBPF. */
-static void steer(int fd, uint32_t word, uint32_t count, uint32_t base)
+static int steer(int fd, uint32_t word, uint32_t count, uint32_t base)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + word),
@@ -246,7 +246,9 @@ static void steer(int fd, uint32_t word, uint32_t count, uint32_t base)
 	};
 	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
-	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program))
+		       ? -errno
+		       : 0;
 }
 
 /* The path names our socket from here on. */
@@ -279,10 +281,15 @@ int binding_listen(struct binding *binding, const struct listener_conf *conf, ch
 	}
 	if (!err && binding->path)
 		err = publish_path(binding);
-	if (err)
+	if (err) {
 		explain(binding, err, why);
-	else if (conf->steer == STEER_CPU && !binding->path)
-		steer(binding->fds[0], SKF_AD_CPU, binding->fd_count, 0);
+		return err;
+	}
+	if (conf->steer == STEER_CPU && !binding->path)
+		err = steer(binding->fds[0], SKF_AD_CPU, binding->fd_count, 0);
+	if (err)
+		snprintf(why, BINDING_WHY, "steer: cpu was refused (SO_ATTACH_REUSEPORT_CBPF): %s",
+			 strerror(-err));
 	return err;
 }
 

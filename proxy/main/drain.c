@@ -9,7 +9,9 @@
  * Failure mode: SYN_RECV cannot be counted (no netlink), or somebody stays in it: the listener
  * closes after 5 s all the same, and says so.
  */
-#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
@@ -57,17 +59,23 @@ void drain_binding(struct supervisor *sv, struct binding *binding)
 		loop_arm(&sv->loop, &sv->drain_timer, 1);
 }
 
-/* Nobody is in the middle of a handshake any more: all clients are in the accept queue. One look is
- * not enough, since a SYN that passed before the filter was there may not be in SYN_RECV yet. */
-static bool is_settled(struct binding *binding)
+/* Wait until every CPU has left the packet it was at (a grace period; membarrier(2)). After it, no
+ * SYN that came before a filter is still on its way into SYN_RECV, and no handshake that has left
+ * SYN_RECV is still on its way into an accept queue. */
+static void fence(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0,
+		0); /* where it is refused: a tick must do */
+}
+
+/* Nobody is in the middle of a handshake any more. */
+static bool is_settled(const struct binding *binding)
 {
 	unsigned embryos = 0;
-	bool before = binding->settled;
 
 	if (binding->path)
 		return true;
-	binding->settled = !netlink_count_syn_recv(&binding->actual, &embryos) && !embryos;
-	if (before && binding->settled)
+	if (!netlink_count_syn_recv(&binding->actual, &embryos) && !embryos)
 		return true;
 	if (clock_us() < binding->drain_deadline_us)
 		return false;
@@ -89,11 +97,21 @@ static void close_binding(struct supervisor *sv, struct binding *binding)
 static void on_drain_timer(struct timer *timer)
 {
 	struct supervisor *sv = container_of(timer, struct supervisor, drain_timer);
+	bool any = false;
 
+	fence();
+	list_for_each (link, &sv->drained) {
+		struct binding *binding = container_of(link, struct binding, link);
+
+		binding->settled = is_settled(binding);
+		any |= binding->settled;
+	}
+	if (any)
+		fence();
 	list_for_each_safe (link, &sv->drained) {
 		struct binding *binding = container_of(link, struct binding, link);
 
-		if (is_settled(binding))
+		if (binding->settled)
 			close_binding(sv, binding);
 	}
 	if (!list_empty(&sv->drained))
