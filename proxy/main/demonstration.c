@@ -67,7 +67,7 @@ static void print_hint(const struct listener_conf *listener)
 		printf("sluice is up: try  curl http://localhost:%u/", bind->port);
 	else
 		printf("sluice is up: try  curl http://%s/", addr_format(bind, text));
-	puts("  or a bulk download from  /bytes/1000000000  (Ctrl-C drains and ends)");
+	puts("  (or /bytes/1000000000; Ctrl-C drains and ends)");
 	fflush(stdout);
 }
 
