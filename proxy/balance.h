@@ -34,7 +34,8 @@ enum balance_none {
 	BALANCE_TRIED = -4,    /* all usable ones were tried */
 };
 
-#define BALANCE_TRIED_MAX 8
+#define BALANCE_MEMBERS_MAX 65536
+#define BALANCE_TRIED_MAX   8
 
 struct balance_query {
 	uint64_t key_hash;                 /* of the client's address; for Maglev */
@@ -44,7 +45,7 @@ struct balance_query {
 
 extern const char *const balance_kind_names[BALANCE_KINDS];
 
-/* Copies `members`. NULL without memory. At most 65,536 members. */
+/* Copies `members`. NULL without memory. At most BALANCE_MEMBERS_MAX members. */
 struct balancer *balancer_new(enum balance_kind kind, const struct balance_member *members,
 			      size_t count);
 void balancer_free(struct balancer *balancer); /* accepts NULL */

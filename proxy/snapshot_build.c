@@ -4,7 +4,8 @@
  * run-time target per address it resolves to; a target or listener that the previous snapshot had
  * under the same name is taken over with its counts; then the balancer is built.
  *
- * Failure modes: no memory, in which case nothing is changed and the previous snapshot stays.
+ * Failure modes: no memory, or names that resolve to more targets than a balancer takes; nothing is
+ * changed then and the previous snapshot stays.
  */
 
 #include "proxy/snapshot_build.h"
@@ -58,8 +59,11 @@ static struct target *find_or_new(const struct build *build, const struct pool *
 static int add_target(const struct build *build, struct pool *pool, const struct target_conf *conf,
 		      const char *name, const struct addr *addr)
 {
-	struct target *target = find_or_new(build, pool, name, addr);
+	struct target *target;
 
+	if (pool->target_count == BALANCE_MEMBERS_MAX)
+		return -E2BIG;
+	target = find_or_new(build, pool, name, addr);
 	if (!target)
 		return -ENOMEM;
 	atomic_store(&target->max_connections, conf->max_connections);

@@ -9,7 +9,8 @@
 struct resolver;
 
 /* One reference on the result, which has its own on `config`. `previous` (may be NULL) lends its
- * targets' and listeners' counts. 0 or -ENOMEM. */
+ * targets' and listeners' counts. 0, -ENOMEM, or -E2BIG
+ * (more than BALANCE_MEMBERS_MAX targets in a pool). */
 int snapshot_build(struct config_ref *config, const struct snapshot *previous,
 		   struct resolver *resolver, unsigned worker_count,
 		   struct snapshot **ret_snapshot);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Memory for sessions: blocks of many, so that one costs little more than its own size. A block
- * whose sessions have all ended goes back to the kernel, except the last one.
+ * whose sessions have all ended goes back to the kernel, except one.
  *
  * Happy path: session_alloc() pops a slot of the first block with room. Failure mode: mmap(2) has
  * no memory and the caller sheds the connection.
@@ -34,7 +34,8 @@ struct slot {
 
 struct session_cache {
 	struct list roomy;
-	uint32_t blocks;
+	struct block
+		*empty; /* kept for the next session, so that one alone maps nothing; or NULL */
 };
 
 struct session_cache *session_cache_new(void)
@@ -86,9 +87,10 @@ struct session *session_alloc(struct session_cache *cache)
 		if (!block)
 			return NULL;
 		list_push_back(&cache->roomy, &block->link);
-		cache->blocks++;
 	}
 	block = container_of(cache->roomy.next, struct block, link);
+	if (block == cache->empty)
+		cache->empty = NULL;
 	slot = block->free;
 	block->free = slot->next;
 	block->used++;
@@ -107,11 +109,14 @@ void session_free(struct session_cache *cache, struct session *session)
 		list_push_front(&cache->roomy, &block->link);
 	slot->next = block->free;
 	block->free = slot;
-	if (--block->used || cache->blocks == 1)
+	if (--block->used)
 		return;
+	if (!cache->empty) {
+		cache->empty = block;
+		return;
+	}
 	list_remove(&block->link);
 	munmap(block, BLOCK_SIZE);
-	cache->blocks--;
 }
 
 void session_cache_free(struct session_cache *cache)
