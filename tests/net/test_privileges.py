@@ -9,7 +9,7 @@ import pytest
 from harness.address import connect, free_address, text
 from harness.conf import simple
 from harness.peers import echo, read_exactly
-from harness.tools import need_root, pump
+from harness.tools import need_root, pump, skip_sanitized
 
 CAP_NET_BIND_SERVICE = 10  # linux/capability.h
 
@@ -43,6 +43,7 @@ def test_every_thread_becomes_the_user(dropped):
 
 
 def test_main_alone_keeps_the_right_to_bind_low_ports(dropped):
+    skip_sanitized("it starts a thread of its own")
     _, proxy = dropped
     for tid in proxy.threads():
         allowed = 1 << CAP_NET_BIND_SERVICE if tid == proxy.pid else 0
@@ -53,6 +54,7 @@ def test_main_alone_keeps_the_right_to_bind_low_ports(dropped):
 
 
 def test_not_even_main_keeps_it_when_reloads_need_no_low_ports(sluice, backend):
+    skip_sanitized("it starts a thread of its own")
     need_root("to drop privileges")
     sections = {"user": "nobody", "reload_ports": "unprivileged"}
     target = text(backend(echo).address)
