@@ -429,6 +429,25 @@ START_TEST(draining_listener_hears_no_syn_but_accepts_who_is_queued)
 }
 END_TEST
 
+START_TEST(drain_that_may_not_filter_keeps_newcomers_out_all_the_same)
+{
+	int locked = 1, late;
+
+	make_front("");
+	/* EPERM from SO_ATTACH_FILTER, as a kernel may give to whoever has no capability. */
+	ck_assert_int_eq(setsockopt(front.fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, sizeof(locked)),
+			 0);
+	connect_clients(1);
+	listener_drain(front.listener);
+	ck_assert(front.listener->by_ttl);
+	late = start_connect_to(&front.addr);
+	rig_until(rig.counts.sessions == 1);
+	ck_assert_int_eq(tcp_state_of(late), 2); /* TCP_SYN_SENT, include/net/tcp_states.h */
+	close(late);
+	close_front();
+}
+END_TEST
+
 START_TEST(stopped_listener_accepts_everybody_who_is_queued)
 {
 	make_front("");
@@ -571,6 +590,7 @@ int main(void)
 		limit_of_the_worker_holds,
 		session_is_free_of_the_filter_that_it_inherits,
 		draining_listener_hears_no_syn_but_accepts_who_is_queued,
+		drain_that_may_not_filter_keeps_newcomers_out_all_the_same,
 		stopped_listener_accepts_everybody_who_is_queued,
 		listener_may_be_stopped_while_it_rests,
 		listener_may_be_stopped_while_it_rests_and_epoll_has_no_memory,
