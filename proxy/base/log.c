@@ -106,7 +106,8 @@ static void begin(struct line *line, enum log_level level, const char *event)
 	       event);
 }
 
-static void append_values(struct line *line, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+append_values(struct line *line, const char *format, va_list args)
 {
 	size_t room;
 

@@ -184,6 +184,7 @@ static int allow(scmp_filter_ctx filter, const char *const *names)
 
 static int allow_role(scmp_filter_ctx filter, enum sandbox_role role)
 {
+	const struct scmp_arg_cmp unix_only = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_UNIX};
 	int r = allow(filter, common_calls);
 
 	/* Threads start with main's filter and can only add to it. */
@@ -191,8 +192,7 @@ static int allow_role(scmp_filter_ctx filter, enum sandbox_role role)
 		if (i == (int)role || role == SANDBOX_MAIN)
 			r = allow(filter, role_calls[i]);
 	if (!r && role == SANDBOX_WRITER)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &unix_only);
 	return r;
 }
 
