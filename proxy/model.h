@@ -37,6 +37,32 @@ enum steer_mode {
 	STEER_MODES
 };
 
+/* What a listener expects in front of its clients' bytes. */
+enum proxy_accept {
+	PROXY_ACCEPT_OFF,
+	PROXY_ACCEPT_OPTIONAL, /* from trusted peers, if it comes */
+	PROXY_ACCEPT_REQUIRED, /* trusted peers only, and never without */
+	PROXY_ACCEPT_MODES
+};
+
+/* What a pool's targets get in front of the client's bytes. */
+enum proxy_send { PROXY_SEND_OFF, PROXY_SEND_V1, PROXY_SEND_V2, PROXY_SEND_MODES };
+
+enum health_kind {
+	HEALTH_OFF,
+	HEALTH_TCP,         /* the handshake */
+	HEALTH_HTTP,        /* a status within a range */
+	HEALTH_TLS,         /* a ClientHello answered by a ServerHello */
+	HEALTH_SEND_EXPECT, /* bytes sent, bytes found in the answer */
+	HEALTH_KINDS
+};
+
+enum on_down { ON_DOWN_KEEP, ON_DOWN_CLOSE, ON_DOWN_KINDS };
+
+enum panic_mode { PANIC_OPEN, PANIC_REFUSE, PANIC_MODES };
+
+enum readiness_mode { READINESS_LISTENERS, READINESS_POOLS, READINESS_MODES };
+
 enum flow_format { FLOW_OFF, FLOW_TEXT, FLOW_JSON, FLOW_FORMATS };
 
 enum flow_only { FLOW_ONLY_ALL, FLOW_ONLY_ERRORS, FLOW_ONLY_KINDS };
@@ -70,8 +96,11 @@ struct listener_conf {
 	uint32_t max_connections; /* 0: only the global limit */
 	enum steer_mode steer;
 	struct tcp_conf tcp;
-	struct addr_block *trusted; /* balancers whose byte-less probes are never logged */
+	struct addr_block *trusted; /* balancers: may send a PROXY header; probes never logged */
 	size_t trusted_count;
+	enum proxy_accept proxy_protocol;
+	uint32_t proxy_timeout_ms;  /* `optional`: for a first byte, then there is no header */
+	uint32_t header_timeout_ms; /* for the whole header, once one is required or has begun */
 };
 
 struct target_conf {
@@ -80,6 +109,42 @@ struct target_conf {
 	struct addr addr; /* port is set even while the host is unresolved */
 	uint32_t weight;  /* 0..1000; 0 takes no new session (draining) */
 	uint32_t max_connections; /* 0: unlimited */
+	char *id;                 /* identity across addresses; NULL: the address is the identity */
+	char *zone;               /* NULL: not known */
+	bool backup;              /* used only while no other target can be */
+};
+
+/* Bytes, as written in text or in hexadecimal. */
+struct bytes_conf {
+	uint8_t *data;
+	size_t size;
+};
+
+struct health_conf {
+	enum health_kind kind;
+	uint16_t port;             /* 0: the target's own */
+	uint32_t interval_ms;      /* between checks of a target whose state is settled */
+	uint32_t fast_interval_ms; /* while its state is changing, or it is down */
+	uint32_t timeout_ms;       /* for one whole check */
+	uint32_t rise;             /* good checks in a row until up */
+	uint32_t fall;             /* bad ones until down */
+	uint32_t jitter_percent;   /* of each interval */
+	char *method;              /* http */
+	char *path;                /* http */
+	char *host;          /* http: Host; tls: server name (SNI). NULL: the address, or none */
+	uint16_t status_low; /* http: the range that counts as good */
+	uint16_t status_high;
+	struct bytes_conf send; /* send_expect; size 0: the server speaks first */
+	struct bytes_conf expect;
+};
+
+/* Passive checks: what sessions meet. */
+struct outlier_conf {
+	uint32_t failures;            /* connects failed in a row until ejected; 0: off */
+	bool resets;                  /* a reset before the first byte counts too */
+	uint32_t ejection_ms;         /* the first time; doubles each further time, and decays */
+	uint32_t ejection_max_ms;     /* its bound */
+	uint32_t max_ejected_percent; /* of a pool's targets, rounded up; never the last one */
 };
 
 struct pool_conf {
@@ -95,6 +160,30 @@ struct pool_conf {
 	struct target_conf *targets;
 	size_t target_count;
 	bool discovered; /* has a `discover:` part, so an empty target list is no mistake */
+	enum proxy_send proxy_protocol;
+	bool proxy_crc32c; /* v2: add the checksum */
+	struct health_conf health;
+	struct outlier_conf outlier;
+	enum on_down on_down;
+	uint32_t min_healthy_percent; /* below it, or with nobody healthy: panic */
+	enum panic_mode panic;
+	uint32_t max_connections; /* over all its targets; 0: unlimited */
+	uint32_t queue_size;      /* sessions that may wait for a free slot; 0: none */
+	uint32_t queue_timeout_ms;
+	uint32_t slow_start_ms;    /* ramp of a new or recovered target's share; 0: none */
+	uint32_t connect_rate;     /* new connections a second and target; 0: unlimited */
+	uint32_t load_percent;     /* maglev: most of the mean load one target takes; 0: off */
+	bool zone_aware;           /* own zone first, if it is known */
+	uint32_t drain_timeout_ms; /* of a removed or drained target's sessions; 0: for ever */
+	uint32_t drain_spread_ms;  /* their closing is spread over this */
+};
+
+/* Where operators and balancers ask. An address with family 0 is off. */
+struct admin_conf {
+	struct addr socket; /* AF_UNIX: everything */
+	uint32_t mode;      /* of the socket's file, e.g. 0660 */
+	struct addr http;   /* TCP: read-only */
+	struct addr probe;  /* TCP: /healthz and /readyz, with or without a PROXY header */
 };
 
 struct flow_conf {
@@ -116,6 +205,11 @@ struct config {
 	uint32_t resolve_interval_ms;
 	char *log_level; /* of the operational log: error, warn, info, debug */
 	struct flow_conf flow;
+	struct admin_conf admin;
+	char *state_directory;  /* where overrides survive a restart; NULL: nowhere */
+	char *zone;             /* "off", "auto" or the zone's own name or id */
+	uint32_t start_wait_ms; /* readiness waits this long for a discovered pool's first set */
+	enum readiness_mode readiness;
 	struct listener_conf *listeners;
 	size_t listener_count;
 	struct pool_conf *pools;

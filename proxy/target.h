@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A target at run time: what outlives configuration snapshots. Keyed by identity (pool, address as
- * resolved); a reload that names the same target finds the same struct, so in-flight counts and
- * statistics go on. One reference per snapshot that lists it; sessions hold their snapshot.
+ * A target at run time: what outlives configuration snapshots. The registry (proxy/registry.h) owns
+ * its identity, health and overrides; here is what workers touch: one cache line of atomics, and
+ * counters. One reference per snapshot that lists it; sessions hold their snapshot.
  *
- * The in-flight count is one atomic shared by all workers, so max_connections is exact.
+ * The in-flight count is one atomic shared by all workers, so max_connections is exact. `closed`
+ * keeps sessions away at once, even those that still choose by an older snapshot: once it is set
+ * and every worker has taken a message, no new session reaches the target.
  */
 #pragma once
 
@@ -17,14 +19,21 @@
 
 #define TARGET_CACHE_LINE 64
 
+struct pool_state;
+
 struct target {
 	_Alignas(TARGET_CACHE_LINE) _Atomic uint32_t inflight; /* dialing or relaying */
 	_Atomic uint32_t max_connections;                      /* 0: unlimited */
-	_Atomic uint32_t refs;
+	_Atomic uint32_t failures;         /* connects failed in a row, over all workers */
+	_Atomic uint32_t connect_gap_us;   /* least time between two connects; 0: any */
+	_Atomic uint64_t connect_next_us;  /* when the next one is due, CLOCK_MONOTONIC */
 	_Atomic int32_t source_ports_left; /* gauge that main refreshes; -1: not known */
+	_Atomic bool closed;               /* takes no new session */
+	_Atomic uint32_t refs;
+	struct pool_state *pool; /* one reference; NULL in tests */
 	uint32_t worker_count;
 	struct addr addr;
-	char *name; /* for logs: "10.0.0.1:80", or "db.internal:5432/10.0.0.1" */
+	char *name; /* for logs: "10.0.0.1:80", "db.internal:5432/10.0.0.1", "i-0abc/10.0.0.1:80" */
 	char *path; /* what addr.path borrows from, for AF_UNIX */
 	struct {
 		_Alignas(TARGET_CACHE_LINE) struct target_counts c;
@@ -46,6 +55,11 @@ static inline bool target_is_full(const struct target *target)
 	uint32_t limit = atomic_load_explicit(&target->max_connections, memory_order_relaxed);
 
 	return limit && target_inflight(target) >= limit;
+}
+
+static inline bool target_is_closed(const struct target *target)
+{
+	return atomic_load_explicit(&target->closed, memory_order_relaxed);
 }
 
 /* Take one slot; false when another worker took the last one first. */
