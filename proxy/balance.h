@@ -21,7 +21,7 @@ struct balancer;
 struct balance_cursor;
 
 struct balance_member {
-	struct target *target; /* borrowed; only its in-flight count and limit are read */
+	struct target *target; /* borrowed; only its in-flight count, limit and `closed` are read */
 	const char *key;       /* borrowed; stable identity, what Maglev hashes */
 	uint32_t weight;       /* 0: takes nothing new */
 };
@@ -29,8 +29,8 @@ struct balance_member {
 /* Why balance_pick() found nobody; always negative, so it shares its return with an index. */
 enum balance_none {
 	BALANCE_EMPTY = -1,    /* no members */
-	BALANCE_DRAINING = -2, /* all weights are 0 */
-	BALANCE_FULL = -3,     /* all that are left are at their limit */
+	BALANCE_DRAINING = -2, /* all weights are 0, or all with one are closed */
+	BALANCE_FULL = -3,     /* some are left that are open, all at their limit */
 	BALANCE_TRIED = -4,    /* all usable ones were tried */
 };
 
@@ -45,9 +45,10 @@ struct balance_query {
 
 extern const char *const balance_kind_names[BALANCE_KINDS];
 
-/* Copies `members`. NULL without memory. At most BALANCE_MEMBERS_MAX members. */
+/* Copies `members`. NULL without memory. At most BALANCE_MEMBERS_MAX members. `load_percent` is
+ * for Maglev: most of its fair share of what is in flight that a member gets; 0: no bound. */
 struct balancer *balancer_new(enum balance_kind kind, const struct balance_member *members,
-			      size_t count);
+			      size_t count, uint32_t load_percent);
 void balancer_free(struct balancer *balancer); /* accepts NULL */
 
 /* `worker` of `worker_count` decides where the round starts, so that workers do not all begin at

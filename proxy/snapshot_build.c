@@ -111,7 +111,8 @@ static int build_balancer(struct pool *pool)
 		members[i] = (struct balance_member){.target = pool->targets[i],
 						     .key = pool->targets[i]->name,
 						     .weight = pool->weights[i]};
-	pool->balancer = balancer_new(pool->conf->balance, members, pool->target_count);
+	pool->balancer = balancer_new(pool->conf->balance, members, pool->target_count,
+				      pool->conf->load_percent);
 	free(members);
 	return pool->balancer ? 0 : -ENOMEM;
 }

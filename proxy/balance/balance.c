@@ -7,8 +7,8 @@
  * algorithm make its state, balance_pick() asks it for a slot and answers with the member's index.
  *
  * Failure modes: without memory both constructors give NULL. When the algorithm finds nobody, the
- * reason is worked out here, the same for all: no members, no weights, then (with something left
- * that was not tried) full, and tried only when nothing is left.
+ * reason is worked out here, the same for all: no members, no weights, then full (with something
+ * open left that was not tried), tried if anything was, and draining when all are closed.
  */
 #include <stdlib.h>
 
@@ -45,7 +45,7 @@ static void add_choice(struct balancer *balancer, const struct balance_member *m
 }
 
 struct balancer *balancer_new(enum balance_kind kind, const struct balance_member *members,
-			      size_t count)
+			      size_t count, uint32_t load_percent)
 {
 	struct balancer *balancer;
 
@@ -55,6 +55,7 @@ struct balancer *balancer_new(enum balance_kind kind, const struct balance_membe
 		return NULL;
 	balancer->algorithm = algorithms[kind];
 	balancer->member_count = count;
+	balancer->load_percent = load_percent;
 	for (size_t i = 0; i < count; i++)
 		if (members[i].weight)
 			add_choice(balancer, &members[i], (uint32_t)i);
@@ -119,14 +120,22 @@ void balance_cursor_free(struct balance_cursor *cursor)
 	free(cursor);
 }
 
-/* The algorithm found nobody, so whoever was not tried is (or was a moment ago) full. */
+/* The algorithm found nobody, so whoever is open and was not tried is (or was a moment ago) full.
+ */
 static enum balance_none why_nobody(const struct balancer *balancer,
 				    const struct balance_query *query)
 {
-	for (uint32_t i = 0; i < balancer->choice_count; i++)
-		if (!choice_is_tried(&balancer->choices[i], query))
+	bool tried = false;
+
+	for (uint32_t i = 0; i < balancer->choice_count; i++) {
+		const struct choice *choice = &balancer->choices[i];
+
+		if (choice_is_tried(choice, query))
+			tried = true;
+		else if (!target_is_closed(choice->target))
 			return BALANCE_FULL;
-	return BALANCE_TRIED;
+	}
+	return tried ? BALANCE_TRIED : BALANCE_DRAINING;
 }
 
 int balance_pick(struct balance_cursor *cursor, const struct balance_query *query)

@@ -2,7 +2,7 @@
  *
  * What the algorithms share, one file each beside this one. An algorithm sees only `choices`: the
  * members with a weight, in order, each by its slot. It answers with a slot, or NO_SLOT when every
- * choice is tried or full; balance.c turns that into an index or a reason.
+ * choice is tried, full or closed; balance.c turns that into an index or a reason.
  */
 #pragma once
 
@@ -26,8 +26,9 @@ struct balancer {
 	const struct balance_algorithm *algorithm;
 	size_t member_count;
 	uint32_t choice_count;
-	uint64_t weight_sum; /* of the choices */
-	void *table;         /* the algorithm's immutable part: one allocation, or NULL */
+	uint32_t load_percent; /* bound on a member's share of the load; 0: none */
+	uint64_t weight_sum;   /* of the choices */
+	void *table;           /* the algorithm's immutable part: one allocation, or NULL */
 	struct choice choices[];
 };
 
@@ -63,7 +64,8 @@ static inline bool choice_is_tried(const struct choice *choice, const struct bal
 
 static inline bool choice_is_usable(const struct choice *choice, const struct balance_query *query)
 {
-	return !choice_is_tried(choice, query) && !target_is_full(choice->target);
+	return !target_is_closed(choice->target) && !target_is_full(choice->target) &&
+	       !choice_is_tried(choice, query);
 }
 
 /* 2^64 over the golden ratio: steps of it visit the range evenly. */

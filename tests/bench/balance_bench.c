@@ -50,7 +50,7 @@ static void bench_fini(struct bench *bench)
 
 static double ns_per_pick(const struct bench *bench, enum balance_kind kind)
 {
-	struct balancer *balancer = balancer_new(kind, bench->members, bench->count);
+	struct balancer *balancer = balancer_new(kind, bench->members, bench->count, 0);
 	struct balance_cursor *cursor = balance_cursor_new(balancer, 0, 1, 1);
 	struct balance_query query = {0};
 	struct target *open[OPEN] = {0};

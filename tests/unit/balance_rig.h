@@ -19,6 +19,7 @@
 struct rig {
 	enum balance_kind kind;
 	size_t count;
+	uint32_t load_percent; /* 0: no bound */
 	struct balance_member *members;
 	struct balancer *balancer;
 	struct balance_cursor *cursor;
@@ -52,7 +53,7 @@ static inline void rig_close(struct rig *rig)
 static inline void rig_open_worker(struct rig *rig, unsigned worker, unsigned worker_count)
 {
 	rig_close(rig);
-	rig->balancer = balancer_new(rig->kind, rig->members, rig->count);
+	rig->balancer = balancer_new(rig->kind, rig->members, rig->count, rig->load_percent);
 	ck_assert_ptr_nonnull(rig->balancer);
 	rig->cursor = balance_cursor_new(rig->balancer, worker, worker_count, RIG_SEED);
 	ck_assert_ptr_nonnull(rig->cursor);

@@ -94,6 +94,43 @@ START_TEST(full_member_is_skipped_until_it_has_room)
 }
 END_TEST
 
+START_TEST(closed_member_is_never_returned)
+{
+	struct rig rig;
+
+	rig_init(&rig, KIND, 30);
+	rig_open(&rig);
+	for (int i = 0; i < 30; i += 3)
+		rig.members[i].target->closed = true;
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_ne(rig_pick(&rig, i) % 3, 0);
+	for (int i = 0; i < 30; i++)
+		rig.members[i].target->closed = i != 22;
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(rig_pick(&rig, i), 22);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(all_closed_says_draining)
+{
+	struct rig rig;
+
+	rig_init(&rig, KIND, 3);
+	for (int i = 0; i < 3; i++)
+		rig.members[i].target->closed = true;
+	rig_open(&rig);
+	ck_assert_int_eq(rig_pick(&rig, 1), BALANCE_DRAINING);
+	rig.query.tried[rig.query.tried_count++] = 1;
+	ck_assert_int_eq(rig_pick(&rig, 1), BALANCE_TRIED);
+	rig.members[0].target->closed = false;
+	rig.members[0].target->max_connections = 1;
+	ck_assert(target_reserve(rig.members[0].target));
+	ck_assert_int_eq(rig_pick(&rig, 1), BALANCE_FULL);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(tried_members_are_not_returned_again)
 {
 	struct rig rig;
@@ -233,6 +270,8 @@ int main(void)
 	tcase_add_loop_test(each, single_member_takes_everything, 0, BALANCE_KINDS);
 	tcase_add_loop_test(each, member_without_weight_is_never_returned, 0, BALANCE_KINDS);
 	tcase_add_loop_test(each, full_member_is_skipped_until_it_has_room, 0, BALANCE_KINDS);
+	tcase_add_loop_test(each, closed_member_is_never_returned, 0, BALANCE_KINDS);
+	tcase_add_loop_test(each, all_closed_says_draining, 0, BALANCE_KINDS);
 	tcase_add_loop_test(each, tried_members_are_not_returned_again, 0, BALANCE_KINDS);
 	tcase_add_loop_test(each, all_full_says_full, 0, BALANCE_KINDS);
 	tcase_add_loop_test(each, full_beats_tried_while_something_untried_is_left, 0,
