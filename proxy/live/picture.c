@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/figures.h"
 #include "proxy/live.h"
-#include "proxy/live/figures.h"
 #include "proxy/snapshot.h"
 
 #define LINE_BYTES    384

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/figures.h"
 #include "proxy/live.h"
-#include "proxy/live/figures.h"
 #include "proxy/snapshot.h"
 
 #define TARGETS 3

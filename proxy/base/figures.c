@@ -2,7 +2,7 @@
  *
  * Owns the rounding of numbers for people. Nothing can fail: the largest uint64_t is 18 EB.
  */
-#include "proxy/live/figures.h"
+#include "proxy/base/figures.h"
 
 #include <math.h>
 #include <stdio.h>
