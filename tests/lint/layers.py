@@ -16,12 +16,14 @@ ROWS = [
     ["config", "options", "demo", "live", "holder", "netlink", "resolve",
      "snapshot_build", "stats_json"],
     ["admin", "health", "worker"],
+    ["registry"],
     ["listener"],
     ["session"],
     ["greeting", "balance", "dial", "relay", "offload", "pool", "snapshot", "view"],
-    ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats",
+    ["target", "pool_state", "pipe", "slab", "proxyproto", "ports", "listener_stats",
      "listener_options"],
-    ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox"],
+    ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox",
+     "session_info", "events"],
     ["base"],
 ]
 # Plain data that every row but base may read, whatever their own module stands on.
