@@ -8,8 +8,11 @@
 
 struct conf_errors;
 struct config;
+struct fields;
 struct node;
 struct options;
+struct pool_conf;
+struct tcp_conf;
 
 /* source.c: the tree as it was asked for. 0; -EINVAL with the reasons in `errors`; -ENOMEM. */
 int config_read(const struct options *options, struct conf_errors *errors, struct node **ret_root);
@@ -25,6 +28,12 @@ int config_check(const struct node *root, bool demo, struct conf_errors *errors)
 
 /* build.c: structs from a completed tree, which they take over on success. 0 or -ENOMEM. */
 int config_build(struct node *root, struct config **ret_config);
+
+int config_build_tcp(struct fields fields, struct tcp_conf *tcp);
+
+/* build_pool.c: 0 or -ENOMEM, and then still to be freed. */
+int config_build_pool(struct fields fields, struct pool_conf *pool);
+void config_pool_fini(struct pool_conf *pool);
 
 /* warn.c: settings that are valid and yet unlikely to be meant. */
 void config_warn(const struct config *config, struct conf_errors *errors);

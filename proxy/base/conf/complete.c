@@ -98,8 +98,10 @@ static int complete_map(const struct schema_map *map, struct node *node, const s
 	for (size_t i = 0; i < map->count; i++) {
 		const struct schema_key *key = &map->keys[i];
 		struct node *child = node_get(node, key->name);
-		int err = child ? 0 : add_missing(key, node, root);
+		int err = 0;
 
+		if (!child && schema_applies(map, key, node))
+			err = add_missing(key, node, root);
 		if (err < 0)
 			return err;
 		child = node_get(node, key->name);

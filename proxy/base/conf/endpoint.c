@@ -12,25 +12,39 @@
 
 #include "proxy/base/conf/units.h"
 
+#define UNIX_PREFIX "unix:"
+
+static bool has_unix_prefix(const char *text)
+{
+	return strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+}
+
 static int refuse(const char *why, const char **ret_why)
 {
 	*ret_why = why;
 	return -EINVAL;
 }
 
-static int parse_unix(const char *text, struct endpoint *ret_endpoint, const char **ret_why)
+int endpoint_parse_socket(const char *text, struct addr *ret_addr, const char **ret_why)
 {
-	struct endpoint endpoint = {0};
-	const char *path = text + strlen("unix:");
+	const char *path = has_unix_prefix(text) ? text + strlen(UNIX_PREFIX) : text;
 
 	if (path[0] != '/')
 		return refuse("is not an absolute path", ret_why);
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return refuse("is longer than the 107 bytes of a socket's path", ret_why);
-	if (addr_parse(text, &endpoint.addr) < 0)
-		return refuse("is not an address", ret_why);
-	*ret_endpoint = endpoint;
+	*ret_addr = (struct addr){.family = AF_UNIX, .path = path};
 	return 0;
+}
+
+static int parse_unix(const char *text, struct endpoint *ret_endpoint, const char **ret_why)
+{
+	struct endpoint endpoint = {0};
+	int err = endpoint_parse_socket(text, &endpoint.addr, ret_why);
+
+	if (err == 0)
+		*ret_endpoint = endpoint;
+	return err;
 }
 
 /* `text` of `len` bytes is one port. */
@@ -115,7 +129,7 @@ int endpoint_parse_bind(const char *text, struct endpoint *ret_endpoint, const c
 	size_t host_len;
 	uint16_t first = 0;
 
-	if (strncmp(text, "unix:", 5) == 0)
+	if (has_unix_prefix(text))
 		return parse_unix(text, ret_endpoint, ret_why);
 	int err = split(text, &host_len, &ports, ret_why);
 
@@ -169,7 +183,7 @@ int endpoint_parse_target(const char *text, struct endpoint *ret_endpoint, const
 	const char *ports;
 	size_t host_len;
 
-	if (strncmp(text, "unix:", 5) == 0)
+	if (has_unix_prefix(text))
 		return parse_unix(text, ret_endpoint, ret_why);
 	int err = split(text, &host_len, &ports, ret_why);
 
@@ -200,6 +214,21 @@ int endpoint_parse_ip(const char *text, struct addr *ret_addr, const char **ret_
 			      ret_why);
 	*ret_addr = block.base;
 	ret_addr->port = 0;
+	return 0;
+}
+
+int endpoint_parse_tcp(const char *text, struct addr *ret_addr, const char **ret_why)
+{
+	struct endpoint endpoint;
+	int err = endpoint_parse_bind(text, &endpoint, ret_why);
+
+	if (err < 0)
+		return err;
+	if (endpoint.addr.family == AF_UNIX)
+		return refuse("is a path", ret_why);
+	if (endpoint.port_end != endpoint.addr.port)
+		return refuse("is a range of ports", ret_why);
+	*ret_addr = endpoint.addr;
 	return 0;
 }
 

@@ -26,6 +26,12 @@ int endpoint_parse_target(const char *text, struct endpoint *ret_endpoint, const
 /* A bare numeric address; the port comes out as 0. */
 int endpoint_parse_ip(const char *text, struct addr *ret_addr, const char **ret_why);
 
+/* As a bind address, but one port of IPv4 or IPv6 alone. */
+int endpoint_parse_tcp(const char *text, struct addr *ret_addr, const char **ret_why);
+
+/* A Unix socket: `/path` or `unix:/path`; borrows `text`. */
+int endpoint_parse_socket(const char *text, struct addr *ret_addr, const char **ret_why);
+
 /* Whether one socket address could be claimed by both. `v6_only` of a wildcard says it leaves IPv4
  * alone. */
 bool endpoint_overlaps(const struct endpoint *a, bool a_v6_only, const struct endpoint *b,

@@ -3,16 +3,13 @@
  * THE table: every key of sluice.yaml with its kind, bounds, default, flag, variable and meaning.
  * Nothing else in the source states a default. An enum's values stand in the order of the C enum
  * that they become. The root's keys that listeners and pools inherit stand in front of these.
- * The sources of `discover:` have their rows in keys_discover.c, and what the root, listeners and
- * pools share is in keys_shared.c.
+ * Here are the root's own rows; the parts are in the files keys_*.c, and what the root, listeners
+ * and pools share is in keys_shared.c.
  */
 #include "proxy/base/conf/keys.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define TIB (UINT64_C(1) << 40)
-
-static const struct schema_key ip_item = {.name = "address", .kind = SCHEMA_IP};
-static const struct schema_key block_item = {.name = "block", .kind = SCHEMA_BLOCK};
 
 static const struct schema_key log_keys[] = {
 	{.name = "format",
@@ -44,162 +41,6 @@ static const struct schema_key log_keys[] = {
 };
 static const struct schema_map log_map = {
 	.noun = "log", .shorthand = "format", .keys = log_keys, .count = ARRAY_SIZE(log_keys)};
-
-/* --- listeners --- */
-
-static const struct schema_key listener_keys[] = {
-	{.name = "name",
-	 .kind = SCHEMA_NAME,
-	 .flags = SCHEMA_REQUIRED,
-	 .max = 31,
-	 .doc = "what logs and figures call it"},
-	{.name = "bind",
-	 .kind = SCHEMA_BIND,
-	 .flags = SCHEMA_REQUIRED,
-	 .doc = "where to accept connections; :PORT is IPv6 and IPv4",
-	 .flag = "--listen",
-	 .variable = "SLUICE_LISTEN",
-	 .metavar = "ADDR"},
-	{.name = "pool",
-	 .kind = SCHEMA_NAME,
-	 .flags = SCHEMA_REQUIRED,
-	 .max = 31,
-	 .doc = "where connections go"},
-	{.name = "v6_only",
-	 .kind = SCHEMA_BOOL,
-	 .fallback = "false",
-	 .doc = "leave IPv4 alone on an IPv6 address"},
-	{.name = "mode",
-	 .kind = SCHEMA_MODE,
-	 .fallback = "0660",
-	 .max = 0777,
-	 .doc = "of a Unix socket's file"},
-	{.name = "max_connections",
-	 .kind = SCHEMA_INTEGER,
-	 .word = "unlimited",
-	 .fallback = "unlimited",
-	 .min = 1,
-	 .max = 10000000,
-	 .doc = "at once; unlimited leaves the limit for all"},
-	{.name = "steer",
-	 .kind = SCHEMA_ENUM,
-	 .values = "hash|cpu",
-	 .fallback = "hash",
-	 .doc = "which worker gets a connection: by hash, or by receiving CPU"},
-	{.name = "tcp",
-	 .kind = SCHEMA_MAP,
-	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &schema_leg,
-	 .doc = "socket options towards clients"},
-	{.name = "trusted",
-	 .kind = SCHEMA_LIST,
-	 .flags = SCHEMA_SINGLE_OK,
-	 .max = 256,
-	 .item = &block_item,
-	 .doc = "balancers, whose byte-less probes are never logged"},
-};
-static const struct schema_map listener_map = {
-	.noun = "listener", .keys = listener_keys, .count = ARRAY_SIZE(listener_keys)};
-static const struct schema_key listener_item = {
-	.name = "listener", .kind = SCHEMA_MAP, .map = &listener_map};
-
-/* --- pools --- */
-
-static const struct schema_key target_keys[] = {
-	{.name = "address",
-	 .kind = SCHEMA_TARGET,
-	 .flags = SCHEMA_REQUIRED,
-	 .doc = "where to connect to; names are resolved again and again"},
-	{.name = "weight",
-	 .kind = SCHEMA_INTEGER,
-	 .fallback = "100",
-	 .max = 1000,
-	 .doc = "its share of new sessions; 0 drains it"},
-	{.name = "max_connections",
-	 .kind = SCHEMA_INTEGER,
-	 .word = "unlimited",
-	 .fallback = "unlimited",
-	 .min = 1,
-	 .max = 10000000,
-	 .doc = "at once, over all workers"},
-};
-static const struct schema_map target_map = {.noun = "target",
-					     .shorthand = "address",
-					     .keys = target_keys,
-					     .count = ARRAY_SIZE(target_keys)};
-static const struct schema_key target_item = {
-	.name = "target", .kind = SCHEMA_MAP, .map = &target_map};
-
-#define RELAY_KEY(more, ...)                                                                       \
-	{                                                                                          \
-		.name = "relay", .kind = SCHEMA_ENUM, .flags = (more),                             \
-		.values = "auto|copy|splice", .fallback = "auto",                                  \
-		.doc = "how bytes are moved; auto copies small and splices bulky data",            \
-		__VA_ARGS__                                                                        \
-	}
-
-static const struct schema_key pool_keys[] = {
-	{.name = "name",
-	 .kind = SCHEMA_NAME,
-	 .flags = SCHEMA_REQUIRED,
-	 .max = 31,
-	 .doc = "what listeners, logs and figures call it"},
-	{.name = "balance",
-	 .kind = SCHEMA_ENUM,
-	 .values = "round_robin|least_connections|random_two|maglev|first",
-	 .fallback = "round_robin",
-	 .doc = "how a target is chosen",
-	 .flag = "--balance",
-	 .variable = "SLUICE_BALANCE",
-	 .metavar = "NAME"},
-	RELAY_KEY(SCHEMA_INHERITS),
-	{.name = "timeouts",
-	 .kind = SCHEMA_MAP,
-	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &schema_timeouts,
-	 .doc = "of its sessions"},
-	{.name = "tcp",
-	 .kind = SCHEMA_MAP,
-	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,
-	 .map = &schema_leg,
-	 .doc = "socket options towards targets"},
-	{.name = "retries",
-	 .kind = SCHEMA_INTEGER,
-	 .fallback = "2",
-	 .max = 7,
-	 .doc = "further targets tried after a failed connect"},
-	{.name = "retry_budget",
-	 .kind = SCHEMA_PERCENT,
-	 .fallback = "20%",
-	 .max = 100,
-	 .doc = "retries allowed, as a share of new sessions"},
-	{.name = "source",
-	 .kind = SCHEMA_LIST,
-	 .flags = SCHEMA_SINGLE_OK,
-	 .max = 64,
-	 .item = &ip_item,
-	 .doc = "addresses to connect from, used in turn"},
-	{.name = "targets",
-	 .kind = SCHEMA_LIST,
-	 .max = 65536,
-	 .item = &target_item,
-	 .doc = "static targets",
-	 .flag = "--target",
-	 .variable = "SLUICE_TARGETS",
-	 .metavar = "ADDR"},
-	{.name = "discover",
-	 .kind = SCHEMA_LIST,
-	 .flags = SCHEMA_SINGLE_OK,
-	 .min = 1,
-	 .max = 16,
-	 .item = &schema_discover,
-	 .doc = "where sluice-control finds more targets"},
-};
-static const struct schema_map pool_map = {
-	.noun = "pool", .keys = pool_keys, .count = ARRAY_SIZE(pool_keys)};
-static const struct schema_key pool_item = {.name = "pool", .kind = SCHEMA_MAP, .map = &pool_map};
-
-/* --- the root --- */
 
 static const struct schema_key root_keys[] = {
 	{.name = "workers",
@@ -280,6 +121,36 @@ static const struct schema_key root_keys[] = {
 	 .flags = SCHEMA_FILLED,
 	 .map = &log_map,
 	 .doc = "the flow log"},
+	{.name = "state_directory",
+	 .kind = SCHEMA_TEXT,
+	 .max = 4095,
+	 .doc = "where overrides survive a restart; else where STATE_DIRECTORY says",
+	 .flag = "--state-directory",
+	 .variable = "SLUICE_STATE_DIRECTORY",
+	 .metavar = "PATH"},
+	{.name = "zone",
+	 .kind = SCHEMA_TOKEN,
+	 .fallback = "off",
+	 .max = 63,
+	 .doc = "this host's own; auto asks EC2 or ECS for it",
+	 .flag = "--zone",
+	 .variable = "SLUICE_ZONE",
+	 .metavar = "NAME"},
+	{.name = "readiness",
+	 .kind = SCHEMA_ENUM,
+	 .values = "listeners|pools",
+	 .fallback = "listeners",
+	 .doc = "what /readyz waits for: sockets, or also a usable target in every pool"},
+	{.name = "start_wait",
+	 .kind = SCHEMA_DURATION,
+	 .fallback = "60s",
+	 .max = HOUR,
+	 .doc = "how long readiness waits for the first targets of a discovered pool"},
+	{.name = "admin",
+	 .kind = SCHEMA_MAP,
+	 .flags = SCHEMA_FILLED,
+	 .map = &schema_admin,
+	 .doc = "where operators and balancers ask"},
 	RELAY_KEY(0, .flag = "--relay", .variable = "SLUICE_RELAY", .metavar = "MODE"),
 	{.name = "timeouts",
 	 .kind = SCHEMA_MAP,
@@ -296,14 +167,14 @@ static const struct schema_key root_keys[] = {
 	 .flags = SCHEMA_REQUIRED,
 	 .min = 1,
 	 .max = 1024,
-	 .item = &listener_item,
+	 .item = &schema_listener,
 	 .doc = "where connections are accepted"},
 	{.name = "pools",
 	 .kind = SCHEMA_LIST,
 	 .flags = SCHEMA_REQUIRED,
 	 .min = 1,
 	 .max = 1024,
-	 .item = &pool_item,
+	 .item = &schema_pool,
 	 .doc = "where connections go"},
 };
 

@@ -14,9 +14,22 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-/* One item of a pool's `discover:`. */
-extern const struct schema_key schema_discover;
+#define RELAY_KEY(more, ...)                                                                       \
+	{                                                                                          \
+		.name = "relay", .kind = SCHEMA_ENUM, .flags = (more),                             \
+		.values = "auto|copy|splice", .fallback = "auto",                                  \
+		.doc = "how bytes are moved; auto copies small and splices bulky data",            \
+		__VA_ARGS__                                                                        \
+	}
 
+/* One item of the list of this name. */
+extern const struct schema_key schema_listener;
+extern const struct schema_key schema_pool;
+extern const struct schema_key schema_discover; /* of a pool */
+
+extern const struct schema_map schema_admin;
+extern const struct schema_map schema_health;
+extern const struct schema_map schema_outlier;
 extern const struct schema_map schema_timeouts;
 extern const struct schema_map schema_tcp; /* the root's */
 extern const struct schema_map schema_leg; /* that of a listener or pool, which has more */

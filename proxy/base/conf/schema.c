@@ -40,6 +40,35 @@ const char *schema_text(const struct node *node, const char *key)
 	return node_get_text(node, key);
 }
 
+static bool is_shorthand(const struct schema_map *map, const char *name, const struct node *node)
+{
+	return node->kind == NODE_SCALAR && map->shorthand && strcmp(map->shorthand, name) == 0;
+}
+
+/* What the selector says, written or by default. */
+static const char *selection(const struct schema_map *map, const struct node *node)
+{
+	if (is_shorthand(map, map->selector, node))
+		return node->text;
+	const struct node *written = node_get(node, map->selector);
+
+	return written ? written->text : schema_find(map, map->selector)->fallback;
+}
+
+bool schema_applies(const struct schema_map *map, const struct schema_key *key,
+		    const struct node *node)
+{
+	uint64_t index;
+
+	if (!key->only_for)
+		return true;
+	const char *selected = selection(map, node);
+
+	return !selected ||
+	       !value_list_find(schema_find(map, map->selector)->values, selected, &index) ||
+	       value_list_find(key->only_for, selected, &index);
+}
+
 /* `found` is NULL when the text itself says it all. */
 static void wrong_value(const struct schema_key *key, const struct node *node, const char *why,
 			struct conf_errors *errors)
@@ -113,7 +142,8 @@ static void check_presence(const struct schema_map *map, const struct node *node
 	for (size_t i = 0; i < map->count; i++) {
 		const struct schema_key *key = &map->keys[i];
 
-		if (key->flags & SCHEMA_REQUIRED && !node_get(node, key->name))
+		if (key->flags & SCHEMA_REQUIRED && schema_applies(map, key, node) &&
+		    !node_get(node, key->name) && !is_shorthand(map, key->name, node))
 			conf_error(errors, &node->where, "found no \"%s\" in the %s; expected %s",
 				   key->name, map->noun, value_expected(key, buf, sizeof(buf)));
 	}
@@ -129,19 +159,42 @@ static void check_presence(const struct schema_map *map, const struct node *node
 static void check_key(const struct schema_key *key, const struct node *node,
 		      struct conf_errors *errors);
 
+static void check_applies(const struct schema_map *map, const struct schema_key *key,
+			  const struct node *mapping, const struct node *node,
+			  struct conf_errors *errors)
+{
+	char types[VALUE_EXPECTED_MAX];
+
+	if (!schema_applies(map, key, mapping))
+		conf_error(errors, &node->name_where,
+			   "found \"%s\" for %s %s; expected it for %s alone", key->name,
+			   map->selector, selection(map, mapping),
+			   value_list_words(key->only_for, types, sizeof(types)));
+}
+
 void schema_check(const struct schema_map *map, const struct node *node, struct conf_errors *errors)
 {
 	for (size_t i = 0; i < node->count; i++) {
 		const struct schema_key *key = schema_find(map, node->children[i]->name);
 
-		if (key)
-			check_key(key, node->children[i], errors);
-		else
+		if (!key) {
 			unknown_key(map, node->children[i], errors);
+			continue;
+		}
+		check_applies(map, key, node, node->children[i], errors);
+		check_key(key, node->children[i], errors);
 	}
 	check_presence(map, node, errors);
 	if (map->check)
 		map->check(node, errors);
+}
+
+/* The one key that is written; required others are missed. */
+static void check_shorthand(const struct schema_map *map, const struct schema_key *key,
+			    const struct node *node, struct conf_errors *errors)
+{
+	check_scalar(key, node, errors);
+	check_presence(map, node, errors);
 }
 
 static void check_map(const struct schema_key *key, const struct node *node,
@@ -154,7 +207,7 @@ static void check_map(const struct schema_key *key, const struct node *node,
 	if (node->kind == NODE_MAPPING)
 		schema_check(map, node, errors);
 	else if (node->kind == NODE_SCALAR && short_key)
-		check_scalar(short_key, node, errors);
+		check_shorthand(map, short_key, node, errors);
 	else if (node->kind == NODE_SEQUENCE || !key->word || strcmp(node->text, key->word) != 0)
 		wrong_value(key, node, NULL, errors);
 }

@@ -25,14 +25,19 @@ enum schema_kind {
 	SCHEMA_SIZE,     /* bytes */
 	SCHEMA_DURATION, /* milliseconds */
 	SCHEMA_SECONDS,  /* a duration of whole seconds; milliseconds all the same */
+	SCHEMA_RANGE,    /* 200-399, or one number; both within the bounds: see units_range() */
 	SCHEMA_BOOL,
 	SCHEMA_MODE, /* of a file */
 	SCHEMA_ENUM, /* index into `values` */
 
 	/* Texts: max is the most bytes. */
 	SCHEMA_TEXT,
-	SCHEMA_NAME, /* [a-z0-9][a-z0-9_.-]*, so it never needs escaping */
+	SCHEMA_NAME,  /* [a-z0-9][a-z0-9_.-]*, so it never needs escaping */
+	SCHEMA_TOKEN, /* no spaces */
+	SCHEMA_BYTES, /* a text, or hex:0d0a; max is of the bytes that it stands for */
 	SCHEMA_BIND,
+	SCHEMA_TCP,    /* like BIND, but one TCP port alone */
+	SCHEMA_SOCKET, /* a Unix socket's path, with unix: in front or without */
 	SCHEMA_TARGET,
 	SCHEMA_IP,
 	SCHEMA_BLOCK, /* 10.0.0.0/8 */
@@ -61,15 +66,17 @@ struct schema_key {
 	uint64_t max;                  /* 0: no bound */
 	const struct schema_map *map;  /* of SCHEMA_MAP */
 	const struct schema_key *item; /* of SCHEMA_LIST */
-	const char *doc;               /* one line */
-	const char *flag;              /* "--workers", or NULL */
-	const char *variable;          /* "SLUICE_WORKERS", or NULL */
-	const char *metavar;           /* what --help calls the flag's value */
+	const char *only_for; /* "http|tls": goes with these values of the map's selector */
+	const char *doc;      /* one line */
+	const char *flag;     /* "--workers", or NULL */
+	const char *variable; /* "SLUICE_WORKERS", or NULL */
+	const char *metavar;  /* what --help calls the flag's value */
 };
 
 struct schema_map {
 	const char *noun;      /* "listener" */
 	const char *shorthand; /* the key that a bare scalar stands for, or NULL */
+	const char *selector;  /* an enum's key that decides which others there are, or NULL */
 	const char *one_of;    /* "a|b": exactly one of these keys; NULL: no such rule */
 	const char *any_of;    /* "a|b": at least one */
 	void (*check)(const struct node *node, struct conf_errors *errors); /* or NULL */
@@ -93,6 +100,11 @@ int schema_expand(const struct schema_key *key, struct node *node);
 /* Of a completed mapping; a key that is neither written nor has a default reads as 0 or NULL. */
 uint64_t schema_number(const struct schema_map *map, const struct node *node, const char *name);
 const char *schema_text(const struct node *node, const char *key);
+
+/* Whether `key` exists in `node` (a mapping or its shorthand), as its selector stands. True as well
+ * while the selector is no valid one. */
+bool schema_applies(const struct schema_map *map, const struct schema_key *key,
+		    const struct node *node);
 
 /* NULL if `map` has none of that name. */
 const struct schema_key *schema_find(const struct schema_map *map, const char *name);

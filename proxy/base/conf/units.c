@@ -141,6 +141,27 @@ int units_percent(const char *text, uint64_t *ret_percent, const char **ret_why)
 	return 0;
 }
 
+int units_range(const char *text, uint64_t *ret_range, const char **ret_why)
+{
+	const char *rest;
+	uint64_t first, last;
+	int err = read_digits(text, &first, &rest, ret_why);
+
+	last = first;
+	if (err == 0 && *rest == '-')
+		err = read_digits(rest + 1, &last, &rest, ret_why);
+	if (err < 0)
+		return err;
+	if (*rest)
+		return refuse("is not a plain number or two", ret_why);
+	if (last > UINT32_MAX)
+		return refuse("is too large", ret_why);
+	if (last < first)
+		return refuse("is a range that ends before it begins", ret_why);
+	*ret_range = first << 32 | last;
+	return 0;
+}
+
 int units_bool(const char *text, uint64_t *ret_bool, const char **ret_why)
 {
 	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)

@@ -20,6 +20,20 @@ int units_size(const char *text, uint64_t *ret_bytes, const char **ret_why);
 /* `30%` is 30. The sign is not optional. */
 int units_percent(const char *text, uint64_t *ret_percent, const char **ret_why);
 
+/* `200-399`, or `200` for a range of one. The first is in the upper half of `ret_range`, the last
+ * in the lower; see units_range_first() and units_range_last(). */
+int units_range(const char *text, uint64_t *ret_range, const char **ret_why);
+
+static inline uint32_t units_range_first(uint64_t range)
+{
+	return (uint32_t)(range >> 32);
+}
+
+static inline uint32_t units_range_last(uint64_t range)
+{
+	return (uint32_t)range;
+}
+
 /* `true` and `false` alone, as in YAML 1.2: `no` and `off` have meant too many things. */
 int units_bool(const char *text, uint64_t *ret_bool, const char **ret_why);
 

@@ -6,10 +6,10 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/base/conf/bytes.h"
 #include "proxy/base/conf/endpoint.h"
 #include "proxy/base/conf/text.h"
 #include "proxy/base/conf/units.h"
@@ -21,21 +21,20 @@ static int refuse(const char *why, const char **ret_why)
 	return -EINVAL;
 }
 
-static int parse_enum(const char *text, const char *values, uint64_t *ret_index,
-		      const char **ret_why)
+bool value_list_find(const char *list, const char *text, uint64_t *ret_index)
 {
 	size_t text_len = strlen(text);
 
-	for (uint64_t i = 0; *values; i++) {
-		size_t len = strcspn(values, "|");
+	for (uint64_t i = 0; *list; i++) {
+		size_t len = strcspn(list, "|");
 
-		if (len == text_len && memcmp(values, text, len) == 0) {
+		if (len == text_len && memcmp(list, text, len) == 0) {
 			*ret_index = i;
-			return 0;
+			return true;
 		}
-		values += len + (values[len] == '|');
+		list += len + (list[len] == '|');
 	}
-	return refuse("is not one of its values", ret_why);
+	return false;
 }
 
 static int parse_number(const struct schema_key *key, const char *text, uint64_t *ret_number,
@@ -51,21 +50,27 @@ static int parse_number(const struct schema_key *key, const char *text, uint64_t
 	case SCHEMA_DURATION:
 	case SCHEMA_SECONDS:
 		return units_duration(text, ret_number, ret_why);
+	case SCHEMA_RANGE:
+		return units_range(text, ret_number, ret_why);
 	case SCHEMA_BOOL:
 		return units_bool(text, ret_number, ret_why);
 	case SCHEMA_MODE:
 		return units_mode(text, ret_number, ret_why);
 	default:
 		must(key->kind == SCHEMA_ENUM);
-		return parse_enum(text, key->values, ret_number, ret_why);
+		return value_list_find(key->values, text, ret_number)
+			       ? 0
+			       : refuse("is not one of its values", ret_why);
 	}
 }
 
-static int check_range(const struct schema_key *key, uint64_t number, const char **ret_why)
+static int check_bounds(const struct schema_key *key, uint64_t number, const char **ret_why)
 {
-	if (number < key->min)
+	bool range = key->kind == SCHEMA_RANGE;
+
+	if ((range ? units_range_first(number) : number) < key->min)
 		return refuse("is too small", ret_why);
-	if (key->max && number > key->max)
+	if (key->max && (range ? units_range_last(number) : number) > key->max)
 		return refuse("is too large", ret_why);
 	if (key->kind == SCHEMA_SECONDS && number % 1000)
 		return refuse("is not in whole seconds", ret_why);
@@ -88,16 +93,25 @@ static int check_text(const struct schema_key *key, const char *text, const char
 {
 	struct endpoint endpoint;
 	struct addr_block block;
+	size_t size;
 
 	if (*text == '\0')
 		return refuse("is empty", ret_why);
 	if (!text_is_clean(text))
 		return refuse("is not plain UTF-8 text", ret_why);
+	if (key->kind == SCHEMA_BYTES)
+		return bytes_parse(text, key->max, NULL, &size, ret_why);
 	if (key->max && strlen(text) > key->max)
 		return refuse("is too long", ret_why);
 	switch (key->kind) {
 	case SCHEMA_NAME:
 		return check_name(text, ret_why);
+	case SCHEMA_TOKEN:
+		return strchr(text, ' ') ? refuse("has a space in it", ret_why) : 0;
+	case SCHEMA_TCP:
+		return endpoint_parse_tcp(text, &endpoint.addr, ret_why);
+	case SCHEMA_SOCKET:
+		return endpoint_parse_socket(text, &endpoint.addr, ret_why);
 	case SCHEMA_BIND:
 		return endpoint_parse_bind(text, &endpoint, ret_why);
 	case SCHEMA_TARGET:
@@ -128,7 +142,7 @@ int value_parse(const struct schema_key *key, const char *text, uint64_t *ret_nu
 	} else {
 		err = parse_number(key, text, &number, ret_why);
 		if (err == 0)
-			err = check_range(key, number, ret_why);
+			err = check_bounds(key, number, ret_why);
 	}
 	if (err == 0)
 		*ret_number = number;
@@ -226,10 +240,13 @@ static const char *const kind_texts[] = {
 	[SCHEMA_SIZE] = "a size such as 65536, 64KiB, 1MiB or 1GB",
 	[SCHEMA_DURATION] = "a duration such as 500ms, 2s or 5m",
 	[SCHEMA_SECONDS] = "a duration in whole seconds such as 10s or 1m",
+	[SCHEMA_RANGE] = "a number or a range such as 200-399",
 	[SCHEMA_BOOL] = "true or false",
 	[SCHEMA_MODE] = "an octal file mode such as 0660",
 	[SCHEMA_BIND] = "an address such as :8080, 10.0.0.1:443, \"[::]:443\", :8000-8099 "
 			"or unix:/path",
+	[SCHEMA_TCP] = "an address such as 127.0.0.1:9900 or \"[::1]:9900\"",
+	[SCHEMA_SOCKET] = "a path such as /run/sluice/admin.sock",
 	[SCHEMA_TARGET] = "an address such as 10.0.0.1:80, \"[2001:db8::1]:80\", "
 			  "db.internal:5432 or unix:/path",
 	[SCHEMA_IP] = "an address without a port such as 10.0.0.1",
@@ -242,6 +259,13 @@ static void say_text(struct sentence *sentence, const struct schema_key *key)
 	if (key->kind == SCHEMA_NAME)
 		say(sentence,
 		    "a name of at most %llu small letters, digits, \"_\", \"-\" and \".\"",
+		    (unsigned long long)key->max);
+	else if (key->kind == SCHEMA_TOKEN)
+		say(sentence, "a text without spaces of at most %llu bytes",
+		    (unsigned long long)key->max);
+	else if (key->kind == SCHEMA_BYTES)
+		say(sentence,
+		    "a text such as PING, or bytes such as hex:50494e470d0a, at most %llu",
 		    (unsigned long long)key->max);
 	else if (key->max)
 		say(sentence, "a text of at most %llu bytes", (unsigned long long)key->max);
@@ -258,7 +282,7 @@ const char *value_expected(const struct schema_key *key, char *buf, size_t size)
 		say(&sentence, "%s or ", key->word);
 	if (key->kind == SCHEMA_ENUM)
 		say(&sentence, "%s", value_list_words(key->values, words, sizeof(words)));
-	else if (key->kind == SCHEMA_TEXT || key->kind == SCHEMA_NAME)
+	else if (key->kind >= SCHEMA_TEXT && key->kind <= SCHEMA_BYTES)
 		say_text(&sentence, key);
 	else if (key->kind == SCHEMA_MAP)
 		say(&sentence, "a mapping");

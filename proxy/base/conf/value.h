@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ int value_parse(const struct schema_key *key, const char *text, uint64_t *ret_nu
 
 /* "auto or a whole number from 1 to 1024". Collections too. Returns `buf`. */
 const char *value_expected(const struct schema_key *key, char *buf, size_t size);
+
+/* Whether `text` is one of "a|b|c", and then which, from 0. */
+bool value_list_find(const char *list, const char *text, uint64_t *ret_index);
 
 /* Write "a|b|c" as "a, b or c". Returns `buf`. */
 const char *value_list_words(const char *list, char *buf, size_t size);
