@@ -41,10 +41,14 @@ struct seen {
 	bool v6_only; /* told of listening sockets alone */
 	uint32_t inode;
 	uid_t uid;
+	uint32_t queued; /* of a listening socket: waiting for accept() ... */
+	uint32_t limit;  /* ... and how many may */
+	uint32_t drops;  /* SYNs and handshakes refused since it listens; 0 unless asked for */
 };
 
 struct dump {
 	uint32_t states;
+	uint8_t extensions;  /* bits of INET_DIAG_* - 1 */
 	uint16_t local_port; /* host order; 0: any */
 	uint16_t remote_port;
 	void (*on_socket)(const struct seen *seen, void *data);
@@ -60,6 +64,23 @@ static struct addr address_of(uint8_t family, const uint32_t *words, uint16_t po
 	else
 		memcpy(&addr.v6, words, sizeof(addr.v6));
 	return addr_unmap(&addr);
+}
+
+/* sk_drops, which tcp_listendrop() counts (net/tcp.h). */
+static uint32_t drops_of(const struct nlmsghdr *header)
+{
+	const struct nlattr *attr;
+	const uint32_t *meminfo;
+
+	mnl_attr_for_each(attr, header, sizeof(struct inet_diag_msg))
+	{
+		if (mnl_attr_get_type(attr) != INET_DIAG_SKMEMINFO ||
+		    mnl_attr_get_payload_len(attr) < (SK_MEMINFO_DROPS + 1) * sizeof(*meminfo))
+			continue;
+		meminfo = mnl_attr_get_payload(attr);
+		return meminfo[SK_MEMINFO_DROPS];
+	}
+	return 0;
 }
 
 static bool is_v6_only(const struct nlmsghdr *header)
@@ -89,6 +110,9 @@ static int on_message(const struct nlmsghdr *header, void *data)
 		.v6_only = is_v6_only(header),
 		.inode = msg->idiag_inode,
 		.uid = msg->idiag_uid,
+		.queued = msg->idiag_rqueue,
+		.limit = msg->idiag_wqueue,
+		.drops = drops_of(header),
 	};
 	dump->on_socket(&seen, dump->data);
 	return MNL_CB_OK;
@@ -106,6 +130,7 @@ static int ask(struct mnl_socket *netlink, const struct dump *dump, uint8_t fami
 	request->sdiag_family = family;
 	request->sdiag_protocol = IPPROTO_TCP;
 	request->idiag_states = dump->states;
+	request->idiag_ext = dump->extensions;
 	request->id.idiag_sport = htons(dump->local_port);
 	request->id.idiag_dport = htons(dump->remote_port);
 	return mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0 ? -errno : 0;
@@ -284,4 +309,39 @@ int netlink_listen_inodes(const struct addr *local, struct netlink_listener *ret
 	int r = is_inet(local) ? dump_sockets(&dump) : -EAFNOSUPPORT;
 
 	return r < 0 ? r : (int)listeners.count;
+}
+
+struct queues {
+	struct addr bound;
+	struct netlink_queue sum;
+};
+
+static void add_queue(const struct seen *seen, void *data)
+{
+	struct queues *queues = data;
+
+	if (!same_host(&seen->local, &queues->bound))
+		return;
+	queues->sum.sockets++;
+	queues->sum.depth += seen->queued;
+	queues->sum.limit += seen->limit;
+	queues->sum.drops += seen->drops;
+}
+
+int netlink_listen_queue(const struct addr *local, struct netlink_queue *ret_queue)
+{
+	struct queues queues = {.bound = addr_unmap(local)};
+	struct dump dump = {
+		.states = STATE(LISTEN),
+		.extensions = 1 << (INET_DIAG_SKMEMINFO - 1),
+		.local_port = local->port,
+		.on_socket = add_queue,
+		.data = &queues,
+	};
+	int r = is_inet(local) ? dump_sockets(&dump) : -EAFNOSUPPORT;
+
+	if (r < 0)
+		return r;
+	*ret_queue = queues.sum;
+	return 0;
 }

@@ -31,3 +31,14 @@ struct netlink_listener {
  * one of the two is. Returns how many were stored, at most `max`, or -errno. */
 int netlink_listen_inodes(const struct addr *local, struct netlink_listener *ret_listeners,
 			  size_t max);
+
+/* The accept queue of a listener, over its SO_REUSEPORT sockets (other processes' as well). */
+struct netlink_queue {
+	unsigned sockets;
+	uint64_t depth; /* connections that wait for accept() */
+	uint64_t limit; /* how many may */
+	uint64_t drops; /* handshakes refused, for want of room mostly, since the sockets listen */
+};
+
+/* Of exactly `local`. No such listener is not an error: 0 sockets. */
+int netlink_listen_queue(const struct addr *local, struct netlink_queue *ret_queue);

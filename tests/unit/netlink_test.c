@@ -255,6 +255,40 @@ START_TEST(no_more_than_max_are_stored)
 }
 END_TEST
 
+/* listen_on() allows 16, and the kernel one more; it drops what comes then. */
+START_TEST(accept_queue_is_measured_and_what_it_refused)
+{
+	struct netlink_queue queue;
+	uint16_t port;
+	int listener = listen_on("127.0.0.1:0", 0, &port);
+	struct addr bound = with_port("127.0.0.1:0", port);
+	int clients[20];
+
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to("127.0.0.1:0", port);
+	ck_assert_int_eq(netlink_listen_queue(&bound, &queue), 0);
+	ck_assert_uint_eq(queue.sockets, 1);
+	ck_assert_uint_eq(queue.depth, 3);
+	ck_assert_uint_eq(queue.limit, 16);
+	ck_assert_uint_eq(queue.drops, 0);
+	for (int i = 3; i < 20; i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = addr_to_sockaddr(&bound, &sa);
+
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(clients[i], (struct sockaddr *)&sa, len);
+	}
+	ck_assert_int_eq(netlink_listen_queue(&bound, &queue), 0);
+	ck_assert_uint_eq(queue.depth, 17);
+	ck_assert_uint_ge(queue.drops, 1);
+	for (int i = 0; i < 20; i++)
+		close(clients[i]);
+	close(listener);
+	ck_assert_int_eq(netlink_listen_queue(&bound, &queue), 0);
+	ck_assert_uint_eq(queue.sockets, 0);
+}
+END_TEST
+
 START_TEST(unix_addresses_are_refused_and_results_untouched)
 {
 	struct addr addr = parsed("unix:/run/x.sock");
@@ -287,6 +321,7 @@ int main(void)
 	tcase_add_test(tcase, listener_is_found_by_inode_and_user);
 	tcase_add_test(tcase, only_listeners_that_collide_are_found);
 	tcase_add_test(tcase, no_more_than_max_are_stored);
+	tcase_add_test(tcase, accept_queue_is_measured_and_what_it_refused);
 	tcase_add_test(tcase, unix_addresses_are_refused_and_results_untouched);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
