@@ -5,6 +5,9 @@
  * (proxy/base/conf/keys.c names flag and variable of each key); config_load() puts them into the
  * tree, where they are checked like the file's. A flag beats a variable, both beat the file.
  *
+ * STATE_DIRECTORY, which systemd sets for a unit with StateDirectory=, is only for when nothing
+ * else says so, the file included.
+ *
  * Failure modes: anything unknown or contradictory is an error, with the nearest known name.
  * A variable that is set but empty counts as unset.
  */
@@ -21,13 +24,17 @@ enum options_exit { EXIT_OK = 0, EXIT_CONFIG = 1, EXIT_USAGE = 2 };
 
 #define OPTIONS_PATH_BIND   "listeners.bind"
 #define OPTIONS_PATH_TARGET "pools.targets"
+#define OPTIONS_PATH_ADMIN  "admin.http"
+#define OPTIONS_PATH_SOCKET "admin.socket"
+#define OPTIONS_PATH_STATE  "state_directory"
 #define OPTIONS_DEMO_LISTEN "127.0.0.1:8080"
 
 struct option_value {
-	char *path;   /* in the schema: "log.format" */
-	char *text;   /* as given */
-	char *origin; /* for messages: "--log jsn", "SLUICE_LOG" */
-	bool is_flag; /* not a variable */
+	char *path;       /* in the schema: "log.format" */
+	char *text;       /* as given */
+	char *origin;     /* for messages: "--log jsn", "SLUICE_LOG" */
+	bool is_flag;     /* not a variable */
+	bool is_fallback; /* the file beats it, too */
 };
 
 struct options {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the schema cannot see: names that are used twice or lead nowhere, addresses that get in
- * each other's way, settings that contradict each other.
+ * each other's way, settings that contradict each other. Pools are here, listeners in
+ * check_listeners.c.
  *
  * It runs on the tree as written, also when the schema has found errors, so that one run lists them
  * all; what does not parse is therefore skipped here without a word.
@@ -11,16 +12,8 @@
 #include <string.h>
 
 #include "proxy/base/conf/endpoint.h"
-#include "proxy/base/conf/nearest.h"
 #include "proxy/base/conf/tree.h"
 #include "proxy/config/parts.h"
-
-struct bound {
-	const struct node *listener;
-	const struct node *bind;
-	struct endpoint endpoint;
-	bool v6_only;
-};
 
 struct listed_target {
 	const struct node *node;
@@ -29,21 +22,9 @@ struct listed_target {
 	bool numeric;
 };
 
-static size_t items_of(const struct node *list)
-{
-	return list && list->kind == NODE_SEQUENCE ? list->count : 0;
-}
-
-static bool is_true(const struct node *mapping, const char *name)
-{
-	const char *text = node_get_text(mapping, name);
-
-	return text && strcmp(text, "true") == 0;
-}
-
 static void check_names(const struct node *list, const char *noun, struct conf_errors *errors)
 {
-	for (size_t i = 0; i < items_of(list); i++) {
+	for (size_t i = 0; i < node_items(list); i++) {
 		const char *name = node_get_text(list->children[i], "name");
 
 		for (size_t j = 0; name && *name && j < i; j++) {
@@ -58,106 +39,6 @@ static void check_names(const struct node *list, const char *noun, struct conf_e
 			break;
 		}
 	}
-}
-
-static void check_pool_exists(const struct node *listener, const struct node *pools,
-			      struct conf_errors *errors)
-{
-	const char *wanted = node_get_text(listener, "pool");
-	struct nearest nearest;
-
-	if (!wanted || !*wanted || items_of(pools) == 0)
-		return;
-	nearest_init(&nearest, wanted);
-	for (size_t i = 0; i < pools->count; i++) {
-		const char *name = node_get_text(pools->children[i], "name");
-
-		if (name && strcmp(name, wanted) == 0)
-			return;
-		if (name)
-			nearest_offer(&nearest, name);
-	}
-	const char *near = nearest_best(&nearest);
-
-	conf_error(errors, &node_get(listener, "pool")->where,
-		   "pool: found \"%.80s\", which no pool is called; expected a pool's name%s%s%s",
-		   wanted, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-}
-
-static void refuse_key(const struct node *mapping, const char *name, const char *because,
-		       struct conf_errors *errors)
-{
-	const struct node *node = node_get(mapping, name);
-
-	if (node)
-		conf_error(errors, &node->name_where,
-			   "found \"%s\", which means nothing %s; expected it to be left out", name,
-			   because);
-}
-
-static void check_listener(const struct bound *bound, struct conf_errors *errors)
-{
-	const struct node *v6_only = node_get(bound->listener, "v6_only");
-
-	if (bound->endpoint.addr.family == AF_UNIX) {
-		refuse_key(bound->listener, "tcp", "for a Unix socket", errors);
-		refuse_key(bound->listener, "steer", "for a Unix socket", errors);
-		refuse_key(bound->listener, "trusted", "for a Unix socket", errors);
-	} else {
-		refuse_key(bound->listener, "mode", "but for a Unix socket", errors);
-	}
-	if (bound->v6_only && bound->endpoint.addr.family != AF_INET6)
-		conf_error(errors, &v6_only->where,
-			   "v6_only: found \"true\" for \"%.80s\"; expected an IPv6 address",
-			   bound->bind->text);
-}
-
-static void check_overlaps(const struct bound *bounds, size_t count, struct conf_errors *errors)
-{
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (!endpoint_overlaps(&bounds[i].endpoint, bounds[i].v6_only,
-					       &bounds[j].endpoint, bounds[j].v6_only))
-				continue;
-			const char *name = node_get_text(bounds[j].listener, "name");
-
-			conf_error(errors, &bounds[i].bind->where,
-				   "bind: found \"%.120s\", which overlaps with \"%.120s\" of "
-				   "listener \"%.80s\"; expected an address and port of its own",
-				   bounds[i].bind->text, bounds[j].bind->text, name ? name : "?");
-			break;
-		}
-	}
-}
-
-static int check_listeners(const struct node *listeners, const struct node *pools,
-			   struct conf_errors *errors)
-{
-	size_t items = items_of(listeners), count = 0;
-	struct bound *bounds = items ? calloc(items, sizeof(*bounds)) : NULL;
-	const char *why;
-
-	if (items && !bounds)
-		return -ENOMEM;
-	check_names(listeners, "listener", errors);
-	for (size_t i = 0; i < items; i++) {
-		struct bound *bound = &bounds[count];
-
-		bound->listener = listeners->children[i];
-		bound->bind = node_get(bound->listener, "bind");
-		bound->v6_only = is_true(bound->listener, "v6_only");
-		check_pool_exists(bound->listener, pools, errors);
-		if (!bound->bind || bound->bind->kind != NODE_SCALAR ||
-		    endpoint_parse_bind(bound->bind->text, &bound->endpoint, &why) < 0)
-			continue;
-		check_listener(bound, errors);
-		count++;
-	}
-	/* Longer lists are refused anyhow, and quadratic here. */
-	if (count <= 1024)
-		check_overlaps(bounds, count, errors);
-	free(bounds);
-	return 0;
 }
 
 static int compare_numeric(const struct addr *a, const struct addr *b)
@@ -183,6 +64,12 @@ static int compare_targets(const void *a, const void *b)
 	return x->numeric ? compare_numeric(&x->addr, &y->addr) : strcmp(x->text, y->text);
 }
 
+static bool is_later(const struct node *a, const struct node *b)
+{
+	return a->where.line != b->where.line ? a->where.line > b->where.line
+					      : a->where.column > b->where.column;
+}
+
 static void check_twins(struct listed_target *targets, size_t count, struct conf_errors *errors)
 {
 	qsort(targets, count, sizeof(*targets), compare_targets);
@@ -191,22 +78,58 @@ static void check_twins(struct listed_target *targets, size_t count, struct conf
 
 		if (compare_targets(&targets[i - 1], &targets[i]) != 0)
 			continue;
-		bool b_later = b->where.line != a->where.line ? b->where.line > a->where.line
-							      : b->where.column >= a->where.column;
 
 		conf_error(
-			errors, b_later ? &b->where : &a->where,
+			errors, is_later(a, b) ? &a->where : &b->where,
 			"targets: found \"%.120s\" a second time; expected each target once and a "
 			"weight for its share",
 			targets[i].text);
 	}
 }
 
+static const char *text_of(const struct node *mapping, const char *name)
+{
+	const char *text = node_get_text(mapping, name);
+
+	return text ? text : "";
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct node *const *x = a, *const *y = b;
+	int order = strcmp((*x)->text, (*y)->text);
+
+	return order ? order : is_later(*x, *y) - is_later(*y, *x);
+}
+
+/* An id is a target's identity across addresses, so no two may share one. */
+static int check_ids(const struct node *targets, struct conf_errors *errors)
+{
+	size_t items = node_items(targets), count = 0;
+	const struct node **ids = items ? calloc(items, sizeof(const struct node *)) : NULL;
+
+	if (items && !ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < items; i++)
+		if (text_of(targets->children[i], "id")[0])
+			ids[count++] = node_get(targets->children[i], "id");
+	if (count)
+		qsort(ids, count, sizeof(const struct node *), compare_ids);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(ids[i - 1]->text, ids[i]->text) == 0)
+			conf_error(errors, &ids[i]->where,
+				   "id: found \"%.80s\", which the target at line %u has too; "
+				   "expected another",
+				   ids[i]->text, ids[i - 1]->where.line);
+	free(ids);
+	return 0;
+}
+
 /* Also true when one of them does not parse, which is complained of elsewhere. */
 static bool sources_have(const struct node *sources, uint16_t family)
 {
 	const struct node *single = sources;
-	size_t count = items_of(sources);
+	size_t count = node_items(sources);
 
 	for (size_t i = 0; i < (count ? count : 1); i++) {
 		const struct node *source = count ? sources->children[i] : single;
@@ -259,7 +182,7 @@ static void read_target(const struct node *node, struct listed_target *target)
 static int check_targets(const struct node *pool, struct conf_errors *errors)
 {
 	const struct node *list = node_get(pool, "targets");
-	size_t items = items_of(list), count = 0;
+	size_t items = node_items(list), count = 0;
 	struct listed_target *targets = items ? calloc(items, sizeof(*targets)) : NULL;
 
 	if (items && !targets)
@@ -286,16 +209,19 @@ static int check_pool(const struct node *pool, bool demo, struct conf_errors *er
 	if (empty && !demo && !node_get(pool, "discover"))
 		conf_error(errors, targets ? &targets->where : &pool->where,
 			   "found a pool without targets; expected \"targets\" or \"discover\"");
-	return check_targets(pool, errors);
+	int err = check_ids(targets, errors);
+
+	return err < 0 ? err : check_targets(pool, errors);
 }
 
 int config_check(const struct node *root, bool demo, struct conf_errors *errors)
 {
 	const struct node *pools = node_get(root, "pools");
-	int err = check_listeners(node_get(root, "listeners"), pools, errors);
+	int err = config_check_listeners(root, errors);
 
+	check_names(node_get(root, "listeners"), "listener", errors);
 	check_names(pools, "pool", errors);
-	for (size_t i = 0; err == 0 && i < items_of(pools); i++)
+	for (size_t i = 0; err == 0 && i < node_items(pools); i++)
 		err = check_pool(pools->children[i], demo, errors);
 	return err;
 }

@@ -15,14 +15,16 @@
  * that what is shown passes config_check() again. */
 static void prune(const struct config *config)
 {
+	static const char *const tcp_only[] = {"tcp", "steer", "proxy_protocol", "proxy_timeout",
+					       "header_timeout"};
 	const struct node *listeners = node_get(config->tree, "listeners");
 
 	for (size_t i = 0; i < config->listener_count; i++) {
 		struct node *listener = listeners->children[i];
 
 		if (config->listeners[i].bind.family == AF_UNIX) {
-			node_remove(listener, "tcp");
-			node_remove(listener, "steer");
+			for (size_t j = 0; j < sizeof(tcp_only) / sizeof(tcp_only[0]); j++)
+				node_remove(listener, tcp_only[j]);
 		} else {
 			node_remove(listener, "mode");
 		}

@@ -155,6 +155,8 @@ static int overlay_all(const struct options *options, struct node *root)
 		if (strcmp(value->path, OPTIONS_PATH_BIND) == 0 ||
 		    strcmp(value->path, OPTIONS_PATH_TARGET) == 0)
 			continue;
+		if (value->is_fallback && node_get(root, value->path))
+			continue;
 		remove_overridden(root, value->path);
 		err = overlay(&schema_root, root, value->path, value);
 		if (err < 0)

@@ -75,9 +75,41 @@ static void warn_log(const struct config *config, struct conf_errors *errors)
 			  "path: found a file, and log format is off; nothing will be written");
 }
 
+static bool is_loopback(const struct addr *addr)
+{
+	struct addr host = addr_unmap(addr);
+
+	return host.family == AF_INET ? ntohl(host.v4.s_addr) >> 24 == IN_LOOPBACKNET
+				      : IN6_IS_ADDR_LOOPBACK(&host.v6);
+}
+
+static void warn_admin(const struct config *config, struct conf_errors *errors)
+{
+	const struct node *http = node_get(node_get(config->tree, "admin"), "http");
+
+	if (http && !is_loopback(&config->admin.http))
+		conf_warn(errors, &http->where,
+			  "http: found \"%.80s\", which is no loopback address; whoever reaches it "
+			  "can read everything there",
+			  http->text);
+}
+
+static void warn_optional_headers(const struct config *config, struct conf_errors *errors)
+{
+	const struct node *nodes = node_get(config->tree, "listeners");
+
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].proxy_protocol == PROXY_ACCEPT_OPTIONAL)
+			conf_warn(errors, &node_get(nodes->children[i], "proxy_protocol")->where,
+				  "proxy_protocol: found \"optional\"; behind a trusted balancer "
+				  "that sends no header, clients can forge one");
+}
+
 void config_warn(const struct config *config, struct conf_errors *errors)
 {
 	warn_listeners(config, errors);
 	warn_pools(config, errors);
 	warn_log(config, errors);
+	warn_admin(config, errors);
+	warn_optional_headers(config, errors);
 }

@@ -36,6 +36,8 @@ static bool print_key(const struct schema_key *key, const char *path, void *cont
 		fprintf(out, ", default %s", key->fallback);
 	if (strcmp(path, OPTIONS_PATH_BIND) == 0 || strcmp(path, OPTIONS_PATH_TARGET) == 0)
 		fputs(", comma-separated; the flag may be repeated", out);
+	if (strcmp(path, OPTIONS_PATH_ADMIN) == 0)
+		fputs("; unix:/path is where changes are taken, too", out);
 	fputs("]\n", out);
 	return true;
 }

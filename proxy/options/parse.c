@@ -201,8 +201,8 @@ static int read_value_flag(struct parser *parser, const char *flag, const char *
 		return err;
 	}
 	find_key(flag, true, &lookup);
-	options_drop_variables(options, lookup.path);
-	earlier = options_find(options, lookup.path);
+	options_drop_variables(options, lookup.key->variable);
+	earlier = options_find(options, options_place(lookup.path, text));
 	if (earlier && !is_repeatable(lookup.path))
 		complain(parser, origin, "found it a second time; expected it once");
 	err = options_add(options, lookup.path, text, origin, true);
@@ -349,6 +349,8 @@ int options_parse(int argc, char *const argv[], char *const envp[], struct conf_
 
 	if (err == 0)
 		err = read_arguments(&parser, argc, argv);
+	if (err == 0)
+		err = options_add_inherited(&options, envp);
 	if (err == 0)
 		err = check_together(&parser);
 	if (err == 0 && conf_failed(errors))

@@ -17,6 +17,13 @@ static void value_fini(struct option_value *value)
 	free(value->origin);
 }
 
+const char *options_place(const char *path, const char *text)
+{
+	bool is_socket = strncmp(text, "unix:", strlen("unix:")) == 0;
+
+	return is_socket && strcmp(path, OPTIONS_PATH_ADMIN) == 0 ? OPTIONS_PATH_SOCKET : path;
+}
+
 int options_add(struct options *options, const char *path, const char *text, const char *origin,
 		bool is_flag)
 {
@@ -26,7 +33,10 @@ int options_add(struct options *options, const char *path, const char *text, con
 	if (!values)
 		return -ENOMEM;
 	options->values = values;
-	struct option_value value = {strdup(path), strdup(text), strdup(origin), is_flag};
+	struct option_value value = {.path = strdup(options_place(path, text)),
+				     .text = strdup(text),
+				     .origin = strdup(origin),
+				     .is_flag = is_flag};
 
 	if (!value.path || !value.text || !value.origin) {
 		value_fini(&value);
@@ -36,14 +46,14 @@ int options_add(struct options *options, const char *path, const char *text, con
 	return 0;
 }
 
-void options_drop_variables(struct options *options, const char *path)
+void options_drop_variables(struct options *options, const char *variable)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < options->count; i++) {
 		struct option_value *value = &options->values[i];
 
-		if (!value->is_flag && strcmp(value->path, path) == 0)
+		if (!value->is_flag && strcmp(value->origin, variable) == 0)
 			value_fini(value);
 		else
 			options->values[kept++] = *value;
@@ -71,6 +81,28 @@ int options_add_list(struct options *options, const char *path, const char *text
 		if (err < 0)
 			return err;
 		text += len + (text[len] == ',');
+	}
+	return 0;
+}
+
+int options_add_inherited(struct options *options, char *const envp[])
+{
+	static const char prefix[] = "STATE_DIRECTORY=";
+
+	for (; *envp && !options_find(options, OPTIONS_PATH_STATE); envp++) {
+		const char *text = *envp + strlen(prefix);
+
+		if (strncmp(*envp, prefix, strlen(prefix)) != 0 || strcspn(text, ":") == 0)
+			continue;
+		char *first = strndup(text, strcspn(text, ":"));
+		int err = first ? options_add(options, OPTIONS_PATH_STATE, first, "STATE_DIRECTORY",
+					      false)
+				: -ENOMEM;
+
+		free(first);
+		if (err < 0)
+			return err;
+		options->values[options->count - 1].is_fallback = true;
 	}
 	return 0;
 }

@@ -18,8 +18,15 @@ int options_add(struct options *options, const char *path, const char *text, con
 int options_add_list(struct options *options, const char *path, const char *text,
 		     const char *origin);
 
-/* Forget what a variable said about `path`. */
-void options_drop_variables(struct options *options, const char *path);
+/* What systemd passes on: STATE_DIRECTORY, of whose list the first counts. 0 or -ENOMEM. */
+int options_add_inherited(struct options *options, char *const envp[]);
+
+/* Where in the schema `text` belongs, given to the flag or variable of `path`: a Unix socket's
+ * address is not for OPTIONS_PATH_ADMIN but for OPTIONS_PATH_SOCKET. */
+const char *options_place(const char *path, const char *text);
+
+/* Forget what `variable` said. */
+void options_drop_variables(struct options *options, const char *variable);
 
 /* The first value for `path`, or NULL. */
 const struct option_value *options_find(const struct options *options, const char *path);

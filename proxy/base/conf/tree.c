@@ -86,6 +86,11 @@ const char *node_get_text(const struct node *mapping, const char *name)
 	return node && node->kind == NODE_SCALAR ? node->text : NULL;
 }
 
+size_t node_items(const struct node *list)
+{
+	return list && list->kind == NODE_SEQUENCE ? list->count : 0;
+}
+
 void node_remove(struct node *mapping, const char *name)
 {
 	for (size_t i = 0; mapping->kind == NODE_MAPPING && i < mapping->count; i++) {

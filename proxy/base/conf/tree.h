@@ -40,6 +40,9 @@ struct node *node_get(const struct node *mapping, const char *name);
 /* As node_get(), but only a scalar's text. */
 const char *node_get_text(const struct node *mapping, const char *name);
 
+/* How long a list is; 0 if `list` is NULL or no list. */
+size_t node_items(const struct node *list);
+
 /* Unlink and free the child called `name`, if there is one and `mapping` is a mapping. */
 void node_remove(struct node *mapping, const char *name);
 
