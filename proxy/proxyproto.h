@@ -42,8 +42,9 @@ enum proxyproto_result {
 	PROXYPROTO_OK
 };
 
-/* `*ret_length` is the header's length, with OK; `*ret_error` a static text, with BAD. CRC32C is
- * checked where it is given. */
+/* `*ret_header` is worth something, and `*ret_length` the header's length, with OK alone;
+ * `*ret_error` is a static text, with BAD. CRC32C is checked where it is given. A copy of the
+ * struct still points into the first one's paths[]. */
 enum proxyproto_result proxyproto_read(const uint8_t *bytes, size_t size,
 				       struct proxyproto *ret_header, size_t *ret_length,
 				       const char **ret_error);
