@@ -68,6 +68,25 @@ static inline bool choice_is_usable(const struct choice *choice, const struct ba
 	       !choice_is_tried(choice, query);
 }
 
+/* Of a choice that takes nothing, whatever is in flight on it. */
+#define LOAD_SHUT UINT32_MAX
+
+/* What is in flight on it, or LOAD_SHUT when it is full or closed. */
+static inline uint32_t choice_load(const struct choice *choice)
+{
+	if (target_is_closed(choice->target) || target_is_full(choice->target))
+		return LOAD_SHUT;
+	return target_inflight(choice->target);
+}
+
+/* bound.c: a limit on each member's load, in proportion to the mean load and its weight. */
+struct bound;
+struct bound *bound_new(const struct balancer *balancer); /* NULL without memory */
+/* Learn what is in flight; once before each pick. */
+void bound_refresh(struct bound *bound, const struct balancer *balancer);
+/* Whether one more session on it keeps the bound. */
+bool bound_allows(const struct bound *bound, const struct balancer *balancer, uint32_t slot);
+
 /* 2^64 over the golden ratio: steps of it visit the range evenly. */
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 

@@ -14,6 +14,11 @@
  * weight. (Neighbouring entries would not do: permutations are arithmetic progressions, so the same
  * members tend to follow each other.) Many attempts mean that few are usable: a pass over the
  * members then ends it either way.
+ *
+ * With a load factor, a member above its bound is passed over in the same way, so a client whose
+ * member is overloaded has one and the same stand-in as long as that one is not (Mirrokni, Thorup,
+ * Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). The bound never refuses anybody:
+ * if all that are usable are above it, the first of them takes the session.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -154,31 +159,57 @@ fail:
 	return r;
 }
 
-/* Any usable member, the same one for the same client as long as the same ones are usable. */
-static int scan_members(const struct balancer *balancer, const struct balance_query *query)
+static int begin(struct balance_cursor *cursor)
 {
-	uint32_t count = balancer->choice_count;
+	if (!cursor->balancer->load_percent)
+		return 0;
+	cursor->state = bound_new(cursor->balancer);
+	return cursor->state ? 0 : -ENOMEM;
+}
+
+/* Whether to take `slot` now; `spare` keeps the first that only the bound forbids. */
+static bool accept_slot(const struct balance_cursor *cursor, const struct balance_query *query,
+			uint32_t slot, int *spare)
+{
+	const struct balancer *balancer = cursor->balancer;
+
+	if (!choice_is_usable(&balancer->choices[slot], query))
+		return false;
+	if (!cursor->state || bound_allows(cursor->state, balancer, slot))
+		return true;
+	if (*spare == NO_SLOT)
+		*spare = (int)slot;
+	return false;
+}
+
+/* Any acceptable member, the same one for the same client as long as the same ones are. */
+static int scan_members(const struct balance_cursor *cursor, const struct balance_query *query,
+			int spare)
+{
+	uint32_t count = cursor->balancer->choice_count;
 	uint32_t slot = (uint32_t)scale64(mix64(query->key_hash), count);
 
 	for (uint32_t i = 0; i < count; i++, slot = advance(slot, 1, count))
-		if (choice_is_usable(&balancer->choices[slot], query))
+		if (accept_slot(cursor, query, slot, &spare))
 			return (int)slot;
-	return NO_SLOT;
+	return spare;
 }
 
 static int pick(struct balance_cursor *cursor, const struct balance_query *query)
 {
-	const struct balancer *balancer = cursor->balancer;
-	const struct maglev *maglev = balancer->table;
+	const struct maglev *maglev = cursor->balancer->table;
 	uint64_t hash = query->key_hash;
+	int spare = NO_SLOT;
 
+	if (cursor->state)
+		bound_refresh(cursor->state, cursor->balancer);
 	for (int i = 0; i < ATTEMPTS; i++, hash = mix64(hash + GOLDEN)) {
 		uint16_t slot = maglev->slots[scale64(hash, maglev->size)];
 
-		if (choice_is_usable(&balancer->choices[slot], query))
+		if (accept_slot(cursor, query, slot, &spare))
 			return slot;
 	}
-	return scan_members(balancer, query);
+	return scan_members(cursor, query, spare);
 }
 
-const struct balance_algorithm balance_maglev = {.prepare = prepare, .pick = pick};
+const struct balance_algorithm balance_maglev = {.prepare = prepare, .begin = begin, .pick = pick};

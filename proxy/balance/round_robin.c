@@ -12,6 +12,10 @@
  * a heap by start, so a pick is O(log n). All comparisons are between fractions, multiplied out:
  * nothing is rounded, and there is nothing to drift.
  *
+ * Retries have a round of their own. If they took turns of this one, two members of which one
+ * refuses would fall into step: the retry takes the good one's turn, and the next session meets the
+ * bad one again. If they took none at all, whoever follows the bad one would get its share.
+ *
  * Failure modes: a member that is tried or full stays where it is, first in line for the next pick.
  * What it missed while it was full is forgiven except for that one turn, or it would be flooded the
  * moment it has room. When nothing usable has started yet, the clock jumps ahead to what starts
@@ -43,12 +47,17 @@ struct heap {
 	uint32_t count;
 };
 
-struct rounds {
+struct round {
 	uint64_t clock;      /* picks so far, and what was jumped over; total of them are a round */
 	uint64_t total;      /* of the weights */
 	struct heap started; /* by due time */
 	struct heap waiting; /* by start */
-	struct turn turns[]; /* storage of both heaps */
+};
+
+struct rounds {
+	struct round first;  /* of sessions that have tried nobody yet */
+	struct round again;  /* of the others */
+	struct turn turns[]; /* storage of all heaps */
 };
 
 static inline bool starts_before(const struct turn *a, const struct turn *b)
@@ -130,53 +139,54 @@ static inline int heap_find(const struct heap *heap, const struct balancer *bala
 }
 
 /* Whether it begins to accrue before the coming pick is over. */
-static bool has_started(const struct rounds *rounds, const struct turn *turn)
+static bool has_started(const struct round *round, const struct turn *turn)
 {
-	return (wide)turn->taken * rounds->total < (wide)(rounds->clock + 1) * turn->weight;
+	return (wide)turn->taken * round->total < (wide)(round->clock + 1) * turn->weight;
 }
 
-static void start_turns(struct rounds *rounds)
+static void start_turns(struct round *round)
 {
-	while (rounds->waiting.count && has_started(rounds, &rounds->waiting.turns[0]))
-		heap_push(&rounds->started, heap_remove(&rounds->waiting, 0, starts_before),
+	while (round->waiting.count && has_started(round, &round->waiting.turns[0]))
+		heap_push(&round->started, heap_remove(&round->waiting, 0, starts_before),
 			  due_before);
 }
 
 /* The first pick in which the turn has started. */
-static void jump_to(struct rounds *rounds, const struct turn *turn)
+static void jump_to(struct round *round, const struct turn *turn)
 {
-	rounds->clock = (uint64_t)((wide)turn->taken * rounds->total / turn->weight);
+	round->clock = (uint64_t)((wide)turn->taken * round->total / turn->weight);
 }
 
 /* Count the turn as had, forgiving whole turns that were missed, and let the clock go on. */
-static void charge(struct rounds *rounds, struct turn turn)
+static void charge(struct round *round, struct turn turn)
 {
-	uint64_t fair = (uint64_t)((wide)rounds->clock * turn.weight / rounds->total);
+	uint64_t fair = (uint64_t)((wide)round->clock * turn.weight / round->total);
 
 	turn.taken = (turn.taken > fair ? turn.taken : fair) + 1;
-	heap_push(&rounds->waiting, turn, starts_before);
-	rounds->clock++;
+	heap_push(&round->waiting, turn, starts_before);
+	round->clock++;
 }
 
 static int pick(struct balance_cursor *cursor, const struct balance_query *query)
 {
 	const struct balancer *balancer = cursor->balancer;
 	struct rounds *rounds = cursor->state;
+	struct round *round = query->tried_count ? &rounds->again : &rounds->first;
 	struct turn turn;
 	int at;
 
-	start_turns(rounds);
-	at = heap_find(&rounds->started, balancer, query, due_before);
+	start_turns(round);
+	at = heap_find(&round->started, balancer, query, due_before);
 	if (at != NO_SLOT) {
-		turn = heap_remove(&rounds->started, (uint32_t)at, due_before);
+		turn = heap_remove(&round->started, (uint32_t)at, due_before);
 	} else {
-		at = heap_find(&rounds->waiting, balancer, query, starts_before);
+		at = heap_find(&round->waiting, balancer, query, starts_before);
 		if (at == NO_SLOT)
 			return NO_SLOT;
-		turn = heap_remove(&rounds->waiting, (uint32_t)at, starts_before);
-		jump_to(rounds, &turn);
+		turn = heap_remove(&round->waiting, (uint32_t)at, starts_before);
+		jump_to(round, &turn);
 	}
-	charge(rounds, turn);
+	charge(round, turn);
 	return (int)turn.slot;
 }
 
@@ -199,7 +209,7 @@ static uint32_t common_divisor(const struct balancer *balancer)
 
 /* The state after `clock` picks, without making them: whole turns are known by division, and the
  * picks that are missing then went to the turns due first among those already accruing. */
-static void enter_round(struct rounds *rounds, const struct balancer *balancer, uint64_t clock,
+static void enter_round(struct round *round, const struct balancer *balancer, uint64_t clock,
 			uint32_t divisor)
 {
 	uint64_t had = 0;
@@ -208,45 +218,54 @@ static void enter_round(struct rounds *rounds, const struct balancer *balancer, 
 		struct turn turn = {.weight = balancer->choices[i].weight / divisor, .slot = i};
 		wide share = (wide)clock * turn.weight;
 
-		turn.taken = (uint64_t)(share / rounds->total);
+		turn.taken = (uint64_t)(share / round->total);
 		had += turn.taken;
-		if (share % rounds->total)
-			heap_push(&rounds->started, turn, due_before);
+		if (share % round->total)
+			heap_push(&round->started, turn, due_before);
 		else
-			heap_push(&rounds->waiting, turn, starts_before);
+			heap_push(&round->waiting, turn, starts_before);
 	}
-	for (rounds->clock = had; rounds->clock < clock;)
-		charge(rounds, heap_remove(&rounds->started, 0, due_before));
+	for (round->clock = had; round->clock < clock;)
+		charge(round, heap_remove(&round->started, 0, due_before));
 }
 
 /* Go on until it is the turn of `slot`, unless that is too far off: a light member's can be. */
-static void seek_turn(struct rounds *rounds, uint32_t slot, uint32_t picks)
+static void seek_turn(struct round *round, uint32_t slot, uint32_t picks)
 {
 	while (picks-- > 0) {
-		start_turns(rounds);
-		if (rounds->started.turns[0].slot == slot)
+		start_turns(round);
+		if (round->started.turns[0].slot == slot)
 			return;
-		charge(rounds, heap_remove(&rounds->started, 0, due_before));
+		charge(round, heap_remove(&round->started, 0, due_before));
 	}
+}
+
+/* The round as it stands when the turn of `start` comes. */
+static void round_init(struct round *round, const struct balancer *balancer, struct turn *storage,
+		       uint32_t start)
+{
+	uint32_t count = balancer->choice_count;
+	uint32_t divisor = common_divisor(balancer);
+	uint64_t clock = 0;
+
+	round->total = balancer->weight_sum / divisor;
+	round->started.turns = storage;
+	round->waiting.turns = storage + count;
+	for (uint32_t i = 0; i < start; i++)
+		clock += balancer->choices[i].weight / divisor;
+	enter_round(round, balancer, clock, divisor);
+	seek_turn(round, start, count < SEEK_MAX ? 2 * count : SEEK_MAX);
 }
 
 static int begin(struct balance_cursor *cursor)
 {
-	const struct balancer *balancer = cursor->balancer;
-	uint32_t count = balancer->choice_count;
-	uint32_t divisor = common_divisor(balancer);
-	struct rounds *rounds = calloc(1, sizeof(*rounds) + 2 * count * sizeof(rounds->turns[0]));
-	uint64_t clock = 0;
+	size_t storage = 2 * (size_t)cursor->balancer->choice_count;
+	struct rounds *rounds = calloc(1, sizeof(*rounds) + 2 * storage * sizeof(rounds->turns[0]));
 
 	if (!rounds)
 		return -ENOMEM;
-	rounds->total = balancer->weight_sum / divisor;
-	rounds->started.turns = rounds->turns;
-	rounds->waiting.turns = rounds->turns + count;
-	for (uint32_t i = 0; i < cursor->start; i++)
-		clock += balancer->choices[i].weight / divisor;
-	enter_round(rounds, balancer, clock, divisor);
-	seek_turn(rounds, cursor->start, count < SEEK_MAX ? 2 * count : SEEK_MAX);
+	round_init(&rounds->first, cursor->balancer, rounds->turns, cursor->start);
+	round_init(&rounds->again, cursor->balancer, rounds->turns + storage, cursor->start);
 	cursor->state = rounds;
 	return 0;
 }

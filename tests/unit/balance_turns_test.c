@@ -199,11 +199,44 @@ START_TEST(skipped_member_keeps_its_turn)
 
 	rig_init(&rig, BALANCE_ROUND_ROBIN, 3);
 	rig_open(&rig);
-	rig.query.tried[rig.query.tried_count++] = 0;
+	rig.members[0].target->closed = true;
 	ck_assert_int_eq(rig_pick(&rig, 0), 1);
-	rig.query.tried_count = 0;
+	rig.members[0].target->closed = false;
 	ck_assert_int_eq(rig_pick(&rig, 0), 0);
 	ck_assert_int_eq(rig_pick(&rig, 0), 2);
+	rig_fini(&rig);
+}
+END_TEST
+
+/* Pick for a session, and again for as long as `bad` is who it meets. */
+static int pick_past(struct rig *rig, int bad, unsigned *met)
+{
+	int picked = rig_pick(rig, 0);
+
+	if (picked != bad)
+		return picked;
+	(*met)++;
+	rig->query.tried[rig->query.tried_count++] = (uint32_t)bad;
+	picked = rig_pick(rig, 0);
+	rig->query.tried_count = 0;
+	return picked;
+}
+
+/* From 2 to 6 members, one of which refuses: it costs its own share of sessions a retry, and the
+ * others take its sessions over in equal parts. */
+START_TEST(retries_take_nobodys_turn)
+{
+	struct rig rig;
+	unsigned counts[6] = {0};
+	unsigned met = 0;
+
+	rig_init(&rig, BALANCE_ROUND_ROBIN, (size_t)_i);
+	rig_open(&rig);
+	for (int i = 0; i < _i * (_i - 1) * 10; i++)
+		counts[pick_past(&rig, 0, &met)]++;
+	ck_assert_uint_eq(met, (unsigned)(_i - 1) * 10);
+	for (int i = 1; i < _i; i++)
+		ck_assert_uint_eq(counts[i], (unsigned)_i * 10);
 	rig_fini(&rig);
 }
 END_TEST
@@ -363,6 +396,7 @@ int main(void)
 	tcase_add_test(rounds, workers_begin_at_different_members_of_nearly_equal_weight);
 	tcase_add_test(rounds, seed_moves_the_beginning);
 	tcase_add_test(rounds, skipped_member_keeps_its_turn);
+	tcase_add_loop_test(rounds, retries_take_nobodys_turn, 2, 7);
 	tcase_add_test(rounds, others_share_by_weight_while_one_is_full);
 	tcase_add_test(rounds, member_that_was_full_is_not_flooded_afterwards);
 	tcase_add_test(rounds, largest_weights_and_pools_are_exact);
