@@ -2,16 +2,17 @@
  *
  * `least_connections`: the smallest (inflight + 1) / weight of all members. With up to SWEEP
  * members that is exact. With more, a load that grew is never mistaken for a small one, and one
- * that fell is noticed within members / SWEEP of this worker's picks (16 with 1,000).
+ * that fell is noticed within members / SWEEP of this worker's picks (32 with 1,000).
  *
  * The counts are shared by all workers and change under us; reading all of them costs a cache line
  * each, which is 2 us with 1,000. So each worker remembers what it read, as the leaves of a
  * tournament: a pick reads the next SWEEP members, in turn, replays the matches of those that
  * changed, and reads the winner once more. If the winner's load has grown meanwhile, its matches
- * are replayed too and the next winner is asked. That costs 0.2 to 0.4 us, whatever the number of
- * members. Measured beside it: one pass over remembered loads (3 us for 1,000), a heap of them (as
- * good, but slower while counts move), a random sample (as fast, twice as often wrong), all counts
- * in one dense array (3 us when two threads move them, and then every release is a contended line).
+ * are replayed too and the next winner is asked. That costs 0.2 to 0.5 us, whatever the number of
+ * members and while two workers move the counts. Measured beside it: one pass over remembered loads
+ * (3 us for 1,000), a heap of them (as good, but slower while counts move), a random sample (as
+ * fast, twice as often wrong), all counts in one dense array (3 us when two threads move them, and
+ * then every release is a contended line).
  *
  * Among equals the one that this worker has not picked for longest wins: idle targets are then
  * taken in turn, whereas "the first minimum" would favour whoever follows a busy stretch. Each
@@ -28,7 +29,7 @@
 #include "proxy/base/panic.h"
 
 /* Members read anew by each pick. */
-#define SWEEP 64
+#define SWEEP 32
 
 /* What is remembered of a choice. */
 struct leaf {

@@ -247,6 +247,22 @@ START_TEST(maglev_moves_few_when_one_of_a_hundred_drains)
 }
 END_TEST
 
+START_TEST(maglev_moves_few_when_one_joins_a_hundred)
+{
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_MAGLEV, 101);
+	rig.count = 100;
+	pick_all(&rig, before);
+	rig.count = 101;
+	pick_all(&rig, after);
+	for (int i = 0; i < CLIENTS; i++)
+		before[i] = after[i] == 100 ? 100 : before[i];
+	ck_assert_int_lt(moved(before, after, 100), 200);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(maglev_table_does_not_depend_on_the_order_of_members)
 {
 	struct rig rig;
@@ -328,6 +344,7 @@ int main(void)
 	tcase_add_test(maglev, maglev_lightest_member_has_clients_too);
 	tcase_add_test(maglev, maglev_moves_few_when_one_of_a_hundred_goes);
 	tcase_add_test(maglev, maglev_moves_few_when_one_of_a_hundred_drains);
+	tcase_add_test(maglev, maglev_moves_few_when_one_joins_a_hundred);
 	tcase_add_test(maglev, maglev_table_does_not_depend_on_the_order_of_members);
 	tcase_add_test(maglev, maglev_is_the_same_for_every_worker_and_seed);
 	tcase_add_test(maglev, maglev_spreads_the_clients_of_a_failed_member_and_moves_no_others);

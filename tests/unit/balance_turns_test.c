@@ -309,21 +309,102 @@ START_TEST(least_connections_takes_the_exact_minimum)
 {
 	struct rig rig;
 
-	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 40);
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 32);
 	make_weights(&rig, 2);
 	rig_open(&rig);
 	for (uint32_t round = 0; round < 2000; round++) {
 		const struct balance_member *picked;
 
-		for (uint32_t i = 0; i < 40; i++)
-			rig.members[i].target->inflight = scramble(round * 40 + i) % 500;
+		for (uint32_t i = 0; i < 32; i++)
+			rig.members[i].target->inflight = scramble(round * 32 + i) % 500;
 		picked = &rig.members[rig_pick(&rig, 0)];
-		for (int i = 0; i < 40; i++) {
+		for (int i = 0; i < 32; i++) {
 			const struct balance_member *other = &rig.members[i];
 
 			ck_assert_uint_le((picked->target->inflight + 1) * other->weight,
 					  (other->target->inflight + 1) * picked->weight);
 		}
+	}
+	rig_fini(&rig);
+}
+END_TEST
+
+/* A thousand members: more than a pick reads. */
+START_TEST(least_connections_never_takes_a_load_that_grew_for_a_small_one)
+{
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 1000);
+	rig_open(&rig);
+	for (int i = 0; i < 1000; i++)
+		rig.members[i].target->inflight = i != 500 ? 10 : 9;
+	ck_assert_int_eq(rig_pick(&rig, 0), 500);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(least_connections_notices_a_load_that_fell_within_32_picks)
+{
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 1000);
+	for (int i = 0; i < 1000; i++)
+		rig.members[i].target->inflight = 10;
+	rig_open(&rig);
+	for (int i = 0; i < 100; i++) {
+		int fell = (int)(scramble((uint32_t)i) % 1000);
+		int picks = 1;
+
+		rig.members[fell].target->inflight = 3;
+		while (rig_pick(&rig, 0) != fell)
+			ck_assert_int_le(++picks, 32);
+		rig.members[fell].target->inflight = 10;
+	}
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(least_connections_keeps_a_thousand_level_from_two_workers)
+{
+	static uint32_t open[5000];
+	struct rig rig;
+	struct balance_cursor *cursors[2];
+
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 1000);
+	rig_open(&rig);
+	cursors[0] = rig.cursor;
+	cursors[1] = balance_cursor_new(rig.balancer, 1, 2, RIG_SEED);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t ends = scramble(i) % 5000;
+
+		if (i >= 5000)
+			target_release(rig.members[open[ends]].target);
+		else
+			ends = i;
+		open[ends] = (uint32_t)balance_pick(cursors[scramble(i + 77) % 2], &rig.query);
+		ck_assert(target_reserve(rig.members[open[ends]].target));
+	}
+	for (int i = 0; i < 1000; i++)
+		if (target_inflight(rig.members[i].target) > 6)
+			ck_abort_msg("%u of a fair 5", target_inflight(rig.members[i].target));
+	balance_cursor_free(cursors[1]);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(least_connections_forgets_what_the_last_session_tried)
+{
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 1000);
+	for (int i = 0; i < 1000; i++)
+		rig.members[i].target->inflight = i != 321 ? 10 : 2;
+	rig_open(&rig);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(rig_pick(&rig, 0), 321);
+		rig.query.tried[rig.query.tried_count++] = 321;
+		ck_assert_int_ne(rig_pick(&rig, 0), 321);
+		rig.query.tried_count = 0;
 	}
 	rig_fini(&rig);
 }
@@ -401,6 +482,10 @@ int main(void)
 	tcase_add_test(rounds, member_that_was_full_is_not_flooded_afterwards);
 	tcase_add_test(rounds, largest_weights_and_pools_are_exact);
 	tcase_add_test(others, least_connections_takes_the_exact_minimum);
+	tcase_add_test(others, least_connections_never_takes_a_load_that_grew_for_a_small_one);
+	tcase_add_test(others, least_connections_notices_a_load_that_fell_within_32_picks);
+	tcase_add_test(others, least_connections_keeps_a_thousand_level_from_two_workers);
+	tcase_add_test(others, least_connections_forgets_what_the_last_session_tried);
 	tcase_add_test(others, least_connections_fills_by_weight);
 	tcase_add_test(others, equally_loaded_members_take_turns_beside_a_busy_stretch);
 	tcase_add_test(others, first_fills_in_order);
