@@ -30,8 +30,10 @@ LIBS     := -lyaml -ljansson -lseccomp -lmnl -lmicrohttpd -lm
 # proxy/main.c and proxy/main/ are the composition root; the rest is a library, which tests link too.
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/conf/*.c))
+CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c,$(wildcard tests/lib/*.c)))
@@ -39,7 +41,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net replay readme bench soak asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
-all: $(BUILD)/sluice ## build sluice (what a bare `make` does)
+all: $(BUILD)/sluice $(BUILD)/sluicectl ## build both programs (what a bare `make` does)
 
 run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo backends
 	@$(BUILD)/sluice --demo --listen $(LISTEN)
@@ -54,10 +56,10 @@ check-all: ## `make test`, then the sanitizers and a short fuzz
 check: $(UNIT) ## unit tests alone: quick
 	@$(TEST_ENV) tests/unit/run $(sort $(UNIT))
 
-net: $(BUILD)/sluice $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
+net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
 
-soak: $(BUILD)/sluice $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
+soak: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
 	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net
 
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
@@ -89,8 +91,8 @@ lint: | $(BUILD)/.deps-lint ## layers, sources, format, cppcheck, clang-tidy, sh
 format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout of every C file
 	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run $@
 
-install: $(BUILD)/sluice ## to DESTDIR and PREFIX=/usr/local
-	install -D -m 755 $(BUILD)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+install: all ## to DESTDIR and PREFIX=/usr/local
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluicectl
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
 	@tests/deps build check lint net fuzz bench
@@ -111,6 +113,7 @@ UNRANDOM := $(if $(findstring thread,$(SANITIZE)),$(if $(shell setarch -R true 2
 PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -v --durations=10
 # What a sanitizer slows down is given four times as long, and needs calls that the sandbox refuses.
 TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUILD)/lib)" \
+            SLUICECTL_BIN="$(abspath $(BUILD)/sluicectl)" \
             SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
             BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(UNRANDOM)" \
             $(if $(SANITIZE),SLUICE_SANITIZE="$(SANITIZE)" SLUICE_SECCOMP=off SLUICE_PATIENCE=4) \
@@ -131,6 +134,15 @@ $(BUILD)/libsluice.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What an operator types; of proxy/ it takes proxy/base alone, and nothing else needs libcurl.
+$(BUILD)/sluicectl: $(BUILD)/control/ctl/main.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ -lcurl $(LIBS)
+
+$(BUILD)/libsluicectl.a: $(CTL_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -142,6 +154,12 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-c
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(LIBS)
+
+$(BUILD)/unit/ctl_%: $(BUILD)/tests/unit/ctl_%.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a | $(BUILD)/.deps-check
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/ctl_$*.c) -o $@ $^ \
+		$$(pkg-config --libs check) -lcurl $(LIBS)
 
 # Tools of tests and benchmarks: each file is one program.
 $(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a

@@ -9,12 +9,11 @@
 #include <unistd.h>
 
 #include "proxy/base/conf/errors.h"
+#include "proxy/base/version.h"
 #include "proxy/config.h"
 #include "proxy/main/demonstration.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
-
-#define VERSION "0.1.0"
 
 /* 0 with the configuration, or an exit status. */
 static int load(const struct options *options, struct config **ret_config)
@@ -70,7 +69,7 @@ static int act(struct options *options)
 		return EXIT_OK;
 	}
 	if (options->version) {
-		puts("sluice " VERSION);
+		puts("sluice " SLUICE_VERSION);
 		return EXIT_OK;
 	}
 	return options->check ? check(options) : serve(options);

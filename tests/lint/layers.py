@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom in proxy/. ROWS is the house, top floor first.
+"""Who may include whom in proxy/ and control/. ROWS is the house of proxy/, top floor first.
 
 A module (a .c, its .h, or the folder of that name) includes from its own row and from those below,
 never from above, and no two modules include each other round a circle. A file in no row is an
-error: whoever adds one decides where it stands.
+error: whoever adds one decides where it stands. control/ is another program: it includes its own
+headers and proxy/base, nothing else of proxy/.
 """
 import pathlib
 import re
@@ -67,6 +68,13 @@ def check_include(path, number, header, edges):
     return None
 
 
+def check_control(path):
+    """The complaints about what a file of control/ includes."""
+    for number, header in includes(path):
+        if not header.startswith(("control/", "proxy/base/")):
+            yield f'{path}:{number}: "{header}": control/ includes only itself and proxy/base'
+
+
 def find_circle(edges):
     """One circle as a list of modules, or None."""
     done = set()
@@ -94,6 +102,8 @@ def main():
             continue
         for number, header in includes(path):
             complaints.append(check_include(path, number, header, edges))
+    for path in sorted(pathlib.Path("control").rglob("*.[ch]")):
+        complaints.extend(check_control(path))
     circle = find_circle(edges)
     if circle:
         complaints.append("circle: " + " > ".join(circle))

@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-ROOTS = [".ci", "packaging", "proxy", "tests", "."]
+ROOTS = [".ci", "control", "packaging", "proxy", "tests", "."]
 SOURCES = {".c", ".h", ".py", ".sh"}
 TEXTS = SOURCES | {".md", ".yaml", ".yml", ".conf", ".cfg", ".ini", ".toml"}
 FUNCTION_LINES = 60

@@ -5,13 +5,10 @@
  */
 #include "proxy/base/conf/text.h"
 
-#include <stdint.h>
-
-/* The code point at `*text`, which moves behind it; -1 if it is not UTF-8 (RFC 3629). */
-static int32_t next_code_point(const unsigned char **text)
+int32_t text_next_code_point(const char **text)
 {
 	static const int32_t least[] = {0, 0x80, 0x800, 0x10000};
-	const unsigned char *p = *text;
+	const unsigned char *p = (const unsigned char *)*text;
 	int more = *p < 0x80 ? 0 : *p >> 5 == 6 ? 1 : *p >> 4 == 14 ? 2 : *p >> 3 == 30 ? 3 : -1;
 
 	if (more < 0)
@@ -23,8 +20,10 @@ static int32_t next_code_point(const unsigned char **text)
 			return -1;
 		code = code << 6 | (p[i] & 0x3f);
 	}
-	*text = p + more + 1;
-	return code >= least[more] ? code : -1;
+	if (code < least[more])
+		return -1;
+	*text += more + 1;
+	return code;
 }
 
 static bool is_clean(int32_t code)
@@ -40,10 +39,8 @@ static bool is_clean(int32_t code)
 
 bool text_is_clean(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
-
-	while (*p)
-		if (!is_clean(next_code_point(&p)))
+	while (*text)
+		if (!is_clean(text_next_code_point(&text)))
 			return false;
 	return true;
 }

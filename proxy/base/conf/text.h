@@ -7,5 +7,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 bool text_is_clean(const char *text);
+
+/* The code point that `*text` begins with, which moves behind it; -1 if it is not UTF-8 (RFC 3629),
+ * then it stays. */
+int32_t text_next_code_point(const char **text);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `status`: the proxy on one screen. Facts first, then listeners, then pools, which it has in
+ * common with `pools`.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "control/ctl/ctl.h"
+#include "control/ctl/json.h"
+#include "control/ctl/pools.h"
+#include "control/ctl/show.h"
+#include "control/ctl/verbs.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/figures.h"
+
+static void add_proxy(struct table *table, const json_t *status)
+{
+	char uptime[FIGURE_TEXT];
+
+	figure_duration(field_count(status, "uptime_s") * 1000, uptime);
+	show_name(table, "sluice");
+	table_addf(table, "%s, pid %" PRIu64 ", up %s, %zu worker%s%s%s",
+		   field_text(status, "version", "?"), field_count(status, "pid"), uptime,
+		   field_size(status, "workers"), field_size(status, "workers") == 1 ? "" : "s",
+		   field_known(status, "zone") ? ", zone " : "", field_text(status, "zone", ""));
+}
+
+static void add_phase(struct table *table, const json_t *status)
+{
+	const char *phase = field_text(status, "phase", "?");
+	char left[SHOW_AGE];
+
+	show_name(table, "phase");
+	if (field_known(status, "drain_deadline"))
+		table_addf(table, "%s, deadline %s", phase,
+			   show_age_text(field_wall_us(status, "drain_deadline"), clock_wall_us(),
+					 left));
+	else
+		table_add(table, phase);
+	table_colour(table, strcmp(phase, "serving") == 0 ? COLOUR_GOOD : COLOUR_WARN);
+}
+
+static void add_ready(struct table *table, const json_t *status)
+{
+	bool ready = field_true(status, "ready");
+
+	show_name(table, "ready");
+	if (ready)
+		table_add(table, "yes");
+	else
+		table_addf(table, "no: %s", field_text(status, "not_ready_reason", "?"));
+	table_colour(table, ready ? COLOUR_GOOD : COLOUR_BAD);
+}
+
+static void add_configuration(struct table *table, const json_t *status)
+{
+	show_name(table, "configuration");
+	table_addf(table, "%s, generation %" PRIu64,
+		   field_text(status, "config_file", "from the command line"),
+		   field_count(status, "generation"));
+}
+
+static void add_traffic(struct table *table, const json_t *status)
+{
+	const json_t *totals = json_object_get(status, "totals");
+	const json_t *rates = json_object_get(status, "rates");
+	char to_clients[FIGURE_TEXT], to_backends[FIGURE_TEXT];
+
+	show_name(table, "sessions");
+	table_addf(table, "%" PRIu64 " open, %.0f/s, %" PRIu64 " ever",
+		   field_count(totals, "sessions_open"), field_number(rates, "sessions_per_s"),
+		   field_count(totals, "sessions"));
+	figure_bytes(field_count(rates, "client_sent_bytes_per_s"), to_clients);
+	figure_bytes(field_count(rates, "client_received_bytes_per_s"), to_backends);
+	show_name(table, "traffic");
+	table_addf(table, "%s/s to clients, %s/s to backends", to_clients, to_backends);
+	figure_bytes(field_count(totals, "client_sent_bytes"), to_clients);
+	figure_bytes(field_count(totals, "client_received_bytes"), to_backends);
+	show_name(table, "");
+	table_addf(table, "%s and %s ever", to_clients, to_backends);
+}
+
+static void add_calls(struct table *table, const json_t *status)
+{
+	const json_t *totals = json_object_get(status, "totals");
+
+	if (!field_known(totals, "syscalls_per_session"))
+		return;
+	show_name(table, "system calls");
+	if (field_known(totals, "syscalls_per_gb"))
+		table_addf(table, "%.1f a session, %.0f a GB",
+			   field_number(totals, "syscalls_per_session"),
+			   field_number(totals, "syscalls_per_gb"));
+	else
+		table_addf(table, "%.1f a session", field_number(totals, "syscalls_per_session"));
+}
+
+static void print_listeners(struct ctl *ctl, const json_t *listeners)
+{
+	static const struct column columns[] = {
+		{.title = "LISTENER", .least = 8},
+		{.title = "BIND", .least = 12, .drop = 1},
+		{.title = "POOL", .least = 8},
+		{.title = "STATE"},
+		{.title = "OPEN", ALIGN_RIGHT},
+		{.title = "ACCEPTED", ALIGN_RIGHT},
+		{.title = "SHED", ALIGN_RIGHT, .drop = 2},
+		{.title = "QUEUE", ALIGN_RIGHT, .drop = 3},
+		{.title = "IN", ALIGN_RIGHT, .drop = 4},
+		{.title = "OUT", ALIGN_RIGHT, .drop = 4},
+	};
+	struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	const json_t *listener;
+	size_t i;
+
+	json_array_foreach (listeners, i, listener) {
+		show_text(table, listener, "name");
+		show_text(table, listener, "bind");
+		show_text(table, listener, "pool");
+		show_text(table, listener, "state");
+		table_colour(table, show_state_colour(field_text(listener, "state", "")));
+		show_count(table, listener, "open");
+		show_count(table, listener, "accepted");
+		show_count(table, listener, "shed");
+		show_count(table, listener, "queue_depth");
+		show_bytes(table, listener, "received_bytes");
+		show_bytes(table, listener, "sent_bytes");
+	}
+	putchar('\n');
+	table_finish(table, &ctl->screen);
+}
+
+static void print_status(struct ctl *ctl, const json_t *status)
+{
+	struct table *table = show_facts();
+
+	add_proxy(table, status);
+	add_phase(table, status);
+	add_ready(table, status);
+	add_configuration(table, status);
+	add_traffic(table, status);
+	add_calls(table, status);
+	table_finish(table, &ctl->screen);
+	print_listeners(ctl, json_object_get(status, "listeners"));
+	putchar('\n');
+	pools_print(ctl, json_object_get(status, "pools"));
+}
+
+int verb_status(struct ctl *ctl)
+{
+	struct path path;
+
+	path_init(&path, "/v1/status");
+	return ctl_ask(ctl, "GET", &path, NULL, print_status);
+}
