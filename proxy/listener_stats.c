@@ -60,3 +60,12 @@ void listener_stats_release(struct listener_stats *stats)
 
 	must(before > 0);
 }
+
+bool listener_stats_clients_hidden(const struct listener_stats *stats)
+{
+	struct listener_counts sum;
+
+	stats_listener_sum(&stats->counts[0].c, sizeof(stats->counts[0]), stats->worker_count,
+			   &sum);
+	return sum.keyed >= LISTENER_KEYED_MIN && sum.keyed == sum.keyed_trusted;
+}

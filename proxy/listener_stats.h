@@ -17,6 +17,7 @@ struct listener_stats {
 	_Alignas(LISTENER_CACHE_LINE) _Atomic uint32_t open; /* over all workers */
 	_Atomic uint32_t refs;
 	uint32_t worker_count;
+	bool hidden_warned; /* main's: it has said that all clients look alike */
 	char *name;
 	struct {
 		_Alignas(LISTENER_CACHE_LINE) struct listener_counts c;
@@ -31,3 +32,8 @@ void listener_stats_put(struct listener_stats *stats); /* accepts NULL */
 /* Take one of `limit` places (0: no limit); false when all are taken. */
 bool listener_stats_reserve(struct listener_stats *stats, uint32_t limit);
 void listener_stats_release(struct listener_stats *stats);
+
+/* Whether sessions are balanced by their clients' addresses and none has one: all there were so far
+ * (LISTENER_KEYED_MIN at least) came from trusted balancers that said nothing of the client. */
+#define LISTENER_KEYED_MIN 100
+bool listener_stats_clients_hidden(const struct listener_stats *stats);

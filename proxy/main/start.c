@@ -227,6 +227,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 		return err;
 	}
 	replace_predecessors(sv);
+	watch_start(sv);
 	log_event(LOG_INFO, "ready", "pid=%d listeners=%zu pools=%zu", (int)getpid(),
 		  config->listener_count, config->pool_count);
 	return 0;

@@ -47,6 +47,7 @@ struct supervisor {
 	struct list drained;      /* struct binding::link, on their way out */
 	struct list predecessors; /* struct predecessor::link, told to drain */
 	struct timer drain_timer;
+	struct timer watch_timer;
 	uint64_t next_key;
 	_Atomic uint32_t total_open;
 	uint32_t total_limit;
@@ -83,6 +84,9 @@ void counters_print(struct supervisor *sv);
 void drain_signal(struct supervisor *sv, bool replaced);
 void drain_binding(struct supervisor *sv, struct binding *binding);
 void drain_init(struct supervisor *sv);
+
+/* watch.c: look at the counters now and then, from now on. */
+void watch_start(struct supervisor *sv);
 
 /* listeners.c: bind what is not bound yet into `bindings`; let those listen and serve. 0 or the
  * first -errno, logged. */

@@ -68,7 +68,7 @@ static enum reason reason_for_dial(int err)
  * here on; negative as balance_pick(). */
 static int choose(struct session *session)
 {
-	struct balance_query query = {.key_hash = addr_hash_host(&session->client.peer)};
+	struct balance_query query = {.key_hash = session_key(session)};
 	int index;
 
 	for (;;) {

@@ -103,12 +103,8 @@ static bool is_probe(const struct session *session)
 	if (session->to_backend.bytes || session->to_client.bytes ||
 	    session->reason != REASON_CLIENT_FIN)
 		return false;
-	if (session->env->loop.now_us - session->accepted_us < US_PER_SEC)
-		return true;
-	for (size_t i = 0; i < session->listener->trusted_count; i++)
-		if (addr_block_contains(&session->listener->trusted[i], &session->client.peer))
-			return true;
-	return false;
+	return session->env->loop.now_us - session->accepted_us < US_PER_SEC ||
+	       session_is_from_trusted(session);
 }
 
 static bool is_logged(const struct session *session)

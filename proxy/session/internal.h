@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of a session share: session.c tells the story, choose.c finds it a backend,
+ * What the files of a session share: session.c tells the story, choose.c finds it a backend
+ * by its key.c,
  * closing.c ends it, timing.c watches its clocks, cache.c keeps its memory.
  */
 #pragma once
@@ -16,6 +17,13 @@ void session_dial(struct session *session);
 
 /* choose.c: the attempt under way failed. Dials another target, or ends the session. */
 void session_attempt_failed(struct session *session, enum reason reason);
+
+/* key.c: the hash of the address that the pool may balance by; counts the session the first time.
+ */
+uint64_t session_key(struct session *session);
+
+/* key.c: its address is that of a balancer. */
+bool session_is_from_trusted(const struct session *session);
 
 /* session.c: the backend's handshake is done. */
 void session_connected(struct session *session);

@@ -176,3 +176,38 @@ def test_a_crowd_is_exact_under_each_way_of_choosing(sluice, pump_server, balanc
     sluice(config=simple(text(front), *targets, pool={"balance": balance}, workers=2))
     pump(front, up=2000, down=2000, at_once=60, total=1200)
     assert sum(server.report()["exact"] for server in servers) == 1200
+
+
+def test_maglev_behind_a_balancer_that_hides_its_clients_is_warned_about_once(sluice, backend):
+    server = backend(name_of("a"))
+    fronts = [free_address(), free_address()]
+    config = simple(text(fronts[0]), text(server.address), pool={"balance": "maglev"})
+    config["listeners"][0]["trusted"] = ["127.0.0.1/32"]
+    config["listeners"].append({"name": "other", "bind": text(fronts[1]), "pool": "back"})
+    proxy = sluice(config=config)
+    for front in fronts:
+        for _ in range(150):
+            with connect(front) as client:
+                read_exactly(client, 1)
+    event = proxy.wait_event("clients_hidden")
+    assert event.level == "warn" and "listener=front pool=back" in event.text
+    proxy.stop()
+    assert len(proxy.events("clients_hidden")) == 1
+
+
+def test_round_robin_meets_a_refusing_target_at_its_own_turns_alone(sluice, backend, refusing):
+    good, bad = backend(name_of("a")), refusing()
+    front = free_address()
+    config = simple(
+        text(front),
+        text(bad.address),
+        text(good.address),
+        pool={"balance": "round_robin", "retry_budget": "100%"},
+        workers=1,
+        log={"format": "json"},
+    )
+    proxy = sluice(config=config)
+    for _ in range(20):
+        with connect(front) as client:
+            assert read_exactly(client, 1) == b"a"
+    assert sum(flow["retries"] for flow in proxy.wait_flows(20)) == 10
