@@ -61,6 +61,14 @@ enum on_down { ON_DOWN_KEEP, ON_DOWN_CLOSE, ON_DOWN_KINDS };
 
 enum panic_mode { PANIC_OPEN, PANIC_REFUSE, PANIC_MODES };
 
+/* Which of a pool's targets are asked first. */
+enum tier {
+	TIER_LOCAL,  /* primary targets of our zone, or all if zones don't matter */
+	TIER_REMOTE, /* primary targets of other zones */
+	TIER_BACKUP,
+	TIERS
+};
+
 enum readiness_mode { READINESS_LISTENERS, READINESS_POOLS, READINESS_MODES };
 
 enum flow_format { FLOW_OFF, FLOW_TEXT, FLOW_JSON, FLOW_FORMATS };

@@ -228,13 +228,6 @@ int registry_explain(const struct target_record *record, char *buf, size_t size)
 
 /* --- the plan --- */
 
-enum tier {
-	TIER_LOCAL,  /* primary targets of our zone, or all if zones don't matter */
-	TIER_REMOTE, /* primary targets of other zones */
-	TIER_BACKUP,
-	TIERS
-};
-
 struct plan_member {
 	struct target *target; /* borrowed from the registry */
 	uint32_t weight;       /* effective; 0: takes nothing new, listed for its counters */

@@ -2,24 +2,33 @@
  *
  * Targets at run time: their storage, references and slots.
  *
- * The happy path is: main makes one with target_new() when a snapshot first names it, each further
- * snapshot that lists it takes a reference, a worker reserves a slot before it dials and releases
- * it when the session ends; the last snapshot to go frees it.
+ * The happy path is: the registry makes one with target_new(), each snapshot that lists it takes a
+ * reference, a worker reserves a slot before it dials and releases it when the session ends; the
+ * last reference to go frees it.
  *
- * Failure modes: target_reserve() says no at the limit. It compares and swaps instead of adding and
- * taking back, so that the count is never above the limit, not even for a moment in which another
- * worker would be turned away by a slot that nobody got. A limit lowered by a reload below what is
- * in flight refuses new sessions until enough old ones have ended.
+ * Failure modes: target_reserve() says no at a limit, when closed, or too soon. It compares and
+ * swaps instead of adding and taking back, so that the count is never above the limit, not even for
+ * a moment in which another worker would be turned away by a slot that nobody got. A limit lowered
+ * below what is in flight refuses new sessions until enough old ones have ended.
+ *
+ * A slot that is given back while sessions wait goes to the oldest of them without ever being free,
+ * so that no newcomer takes it.
  */
 #include "proxy/target.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
+#include "proxy/pool_state.h"
+
+/* How far ahead of its rate a target may get: workers accept in bursts. */
+#define BURST_US (US_PER_SEC / 10)
 
 static void target_free(struct target *target)
 {
+	pool_state_put(target->pool);
 	free(target->name);
 	free(target->path);
 	free(target);
@@ -82,25 +91,94 @@ void target_put(struct target *target)
 		target_free(target);
 }
 
-bool target_reserve(struct target *target)
+/* One more, unless that is above the limit (0: none). */
+static bool count_up(_Atomic uint32_t *count, const _Atomic uint32_t *limit)
 {
-	uint32_t inflight = target_inflight(target);
-	uint32_t limit;
+	uint32_t before = atomic_load_explicit(count, memory_order_relaxed);
+	uint32_t most;
 
 	/* The count guards no other memory, hence relaxed; one variable is always in order. */
 	do {
-		limit = atomic_load_explicit(&target->max_connections, memory_order_relaxed);
-		if (limit && inflight >= limit)
+		most = atomic_load_explicit(limit, memory_order_relaxed);
+		if (most && before >= most)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&target->inflight, &inflight, inflight + 1,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		count, &before, before + 1, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+static void count_down(_Atomic uint32_t *count)
+{
+	uint32_t before = atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+
+	must(before > 0);
+}
+
+/* The generic cell rate algorithm (ITU-T I.371, annex A): `connect_next_us` is when the next
+ * connection would be due if they came evenly. */
+static bool is_due(struct target *target)
+{
+	uint32_t gap = atomic_load_explicit(&target->connect_gap_us, memory_order_relaxed);
+	uint64_t next, now, ahead;
+
+	if (!gap)
+		return true;
+	now = clock_us();
+	ahead = gap < BURST_US ? BURST_US - gap : 0;
+	next = atomic_load_explicit(&target->connect_next_us, memory_order_relaxed);
+	do {
+		if (next > now + ahead)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&target->connect_next_us, &next, (next > now ? next : now) + gap,
+		memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+bool target_reserve(struct target *target)
+{
+	struct pool_state *pool = target->pool;
+
+	if (target_is_closed(target) || !count_up(&target->inflight, &target->max_connections))
+		return false;
+	if (pool && !count_up(&pool->inflight, &pool->max_connections))
+		goto fail_target;
+	if (is_due(target))
+		return true;
+	if (pool)
+		count_down(&pool->inflight);
+fail_target:
+	count_down(&target->inflight);
+	return false;
+}
+
+static bool is_within(const _Atomic uint32_t *count, const _Atomic uint32_t *limit)
+{
+	uint32_t most = atomic_load_explicit(limit, memory_order_relaxed);
+
+	return !most || atomic_load_explicit(count, memory_order_relaxed) <= most;
+}
+
+/* Whether another session may follow in the same slot. */
+static bool may_follow(struct target *target)
+{
+	return !target_is_closed(target) &&
+	       is_within(&target->inflight, &target->max_connections) &&
+	       is_within(&target->pool->inflight, &target->pool->max_connections) && is_due(target);
 }
 
 void target_release(struct target *target)
 {
-	uint32_t inflight = atomic_fetch_sub_explicit(&target->inflight, 1, memory_order_relaxed);
+	struct pool_state *pool = target->pool;
 
-	must(inflight > 0);
+	if (pool && pool_state_is_awaited(pool) && may_follow(target) &&
+	    pool_state_grant(pool, target))
+		return;
+	count_down(&target->inflight);
+	if (!pool)
+		return;
+	count_down(&pool->inflight);
+	__sync_synchronize(); /* against pool_state_wait(): one of us sees the other */
+	if (pool_state_is_awaited(pool))
+		pool_state_offer(pool, target);
 }

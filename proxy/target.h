@@ -30,7 +30,7 @@ struct target {
 	_Atomic int32_t source_ports_left; /* gauge that main refreshes; -1: not known */
 	_Atomic bool closed;               /* takes no new session */
 	_Atomic uint32_t refs;
-	struct pool_state *pool; /* one reference; NULL in tests */
+	struct pool_state *pool; /* one reference, let go of with the target; NULL in tests */
 	uint32_t worker_count;
 	struct addr addr;
 	char *name; /* for logs: "10.0.0.1:80", "db.internal:5432/10.0.0.1", "i-0abc/10.0.0.1:80" */
@@ -62,6 +62,9 @@ static inline bool target_is_closed(const struct target *target)
 	return atomic_load_explicit(&target->closed, memory_order_relaxed);
 }
 
-/* Take one slot; false when another worker took the last one first. */
+/* Take one slot, of the target and of its pool, now; false when the target is closed, either is at
+ * its limit, or `connect_gap_us` does not allow another connection yet. */
 bool target_reserve(struct target *target);
+
+/* Give the slot back: to the oldest waiter of the pool, if there is one. */
 void target_release(struct target *target);

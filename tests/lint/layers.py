@@ -15,14 +15,14 @@ ROWS = [
     ["main"],
     # What main alone uses to become a running proxy.
     ["config", "options", "demo", "live", "holder", "netlink", "resolve",
-     "snapshot_build"],
+     "snapshot_build", "static_targets"],
     ["admin", "health", "worker"],
     ["registry"],
     ["listener"],
     ["session"],
     ["greeting", "balance", "dial", "relay", "offload", "pool", "snapshot", "view",
      "stats_json"],
-    ["target", "pool_state", "pipe", "slab", "proxyproto", "ports", "listener_stats",
+    ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats",
      "listener_options"],
     ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox",
      "session_info", "events"],
@@ -31,7 +31,8 @@ ROWS = [
 # Plain data that every row but base may read, whatever their own module stands on.
 DATA = {"proxy/model.h", "proxy/reason.h", "proxy/snapshot.h"}
 # One module whose parts stand side by side.
-PART_OF = {"flowformat": "flowlog", "flowring": "flowlog", "options_help": "options"}
+PART_OF = {"flowformat": "flowlog", "flowring": "flowlog", "options_help": "options",
+           "pool_state": "target"}
 
 FLOOR = {module: floor for floor, row in enumerate(reversed(ROWS)) for module in row}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/target.h"
 
 static struct target *make(unsigned worker_count)
@@ -121,6 +122,53 @@ START_TEST(lowered_limit_refuses_until_enough_have_ended)
 }
 END_TEST
 
+START_TEST(closed_target_takes_nobody)
+{
+	struct target *target = make(1);
+
+	target->closed = true;
+	ck_assert(!target_reserve(target));
+	ck_assert_uint_eq(target_inflight(target), 0);
+	target->closed = false;
+	ck_assert(target_reserve(target));
+	target_put(target);
+}
+END_TEST
+
+/* The clock goes on meanwhile, so gaps are far longer than any test. */
+START_TEST(connect_rate_lets_a_burst_through_and_then_refuses)
+{
+	struct target *target = make(1);
+	uint64_t before = clock_us();
+
+	target->connect_gap_us = 1000 * 1000 * 1000;
+	ck_assert(target_reserve(target));
+	ck_assert(!target_reserve(target));
+	ck_assert_uint_eq(target_inflight(target), 1);
+	ck_assert_uint_ge(target->connect_next_us, before + target->connect_gap_us);
+	target->connect_next_us = 0; /* as if that time had passed */
+	ck_assert(target_reserve(target));
+	ck_assert(!target_reserve(target));
+	target_put(target);
+}
+END_TEST
+
+START_TEST(connect_rate_grants_a_tenth_of_a_second_in_advance)
+{
+	struct target *target = make(1);
+	int granted = 0;
+
+	target->connect_gap_us = 10 * 1000;
+	target->connect_next_us = clock_us() + 60 * 1000;
+	while (target_reserve(target))
+		granted++;
+	/* 60, 70, 80 and 90 ms ahead; more only if the test was interrupted for 10 ms. */
+	ck_assert_int_ge(granted, 4);
+	ck_assert_uint_gt(target->connect_next_us, clock_us());
+	target_put(target);
+}
+END_TEST
+
 START_TEST(release_without_reserve_aborts)
 {
 	target_release(make(1));
@@ -227,6 +275,9 @@ int main(void)
 	tcase_add_test(tcase, reserve_stops_at_the_limit_and_goes_on_after_a_release);
 	tcase_add_test(tcase, no_limit_never_refuses);
 	tcase_add_test(tcase, lowered_limit_refuses_until_enough_have_ended);
+	tcase_add_test(tcase, closed_target_takes_nobody);
+	tcase_add_test(tcase, connect_rate_lets_a_burst_through_and_then_refuses);
+	tcase_add_test(tcase, connect_rate_grants_a_tenth_of_a_second_in_advance);
 	if (srunner_fork_status(runner) == CK_FORK)
 		tcase_add_test_raise_signal(tcase, release_without_reserve_aborts, SIGABRT);
 	tcase_add_test(tcase, limit_is_never_exceeded_by_racing_threads);
