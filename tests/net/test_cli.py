@@ -28,7 +28,7 @@ def test_help_names_every_flag_and_succeeds():
     result = run("--help")
     assert result.returncode == 0
     flags = "--listen --target --balance --workers --relay --log --log-file --config --check"
-    for flag in (flags + " --show --replace").split():
+    for flag in (flags + " --show --replace --admin --zone --state-directory").split():
         assert flag in result.stdout, flag
 
 
@@ -84,6 +84,93 @@ def test_nonsense_is_refused(check, wrong):
     assert "sluice.yaml:" in result.stderr
 
 
+FILE = """\
+{root}
+listeners:
+  - name: front
+    bind: "127.0.0.1:8080"
+    pool: back
+    {listener}
+pools:
+  - name: back
+    {pool}
+    targets:
+      - {{ address: "127.0.0.1:9000", id: one }}
+      - {{ address: "127.0.0.1:9001", {target} }}
+"""
+CLEAN = {"root": "", "listener": "", "pool": "", "target": "weight: 1"}
+
+
+def test_the_frame_of_the_next_tests_is_valid(check):
+    assert check(FILE.format(**CLEAN)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "where, wrong, place, said",
+    [
+        ("root", "admin: { http: unix:/x }", "1:16", "which is a path"),
+        ("root", 'admin: { probe: "127.0.0.1:8080" }', "1:17", "overlaps"),
+        ("root", "admin: { socket: run/x }", "1:18", "absolute path"),
+        ("root", "readiness: pool", "1:12", 'did you mean "pools"'),
+        ("listener", "proxy_protocol: required", "6:21", "trusted"),
+        ("listener", "proxy_timeout: 1ms", "6:20", "from 10ms to 10s"),
+        ("pool", "health: { type: tcp, path: /up }", "9:26", "for http alone"),
+        ("pool", "health: send_expect", "9:13", '"expect"'),
+        ("pool", "health: { type: http, status: 2xx }", "9:35", "200-399"),
+        ("pool", "health: { interval: 1s }", "9:13", '"type"'),
+        ("pool", "load_factor: 125%", "9:18", "maglev"),
+        ("pool", "proxy_crc32c: true", "9:19", "v2"),
+        ("pool", "outlier: { ejection: 1h }", "9:26", "ejection_max"),
+        ("pool", "queue: many", "9:12", "size"),
+        ("pool", "max_ejected: 10", "9:18", "% sign"),
+        ("target", "id: one", "12:42", "line 11"),
+        ("target", "zone: a b", "12:44", "space"),
+    ],
+)
+def test_mistakes_in_a_pool_or_its_health_are_placed(check, where, wrong, place, said):
+    result = check(FILE.format(**{**CLEAN, where: wrong}))
+    assert result.returncode == 1
+    assert f"sluice.yaml:{place}: " in result.stderr, result.stderr
+    assert re.search(said, result.stderr), result.stderr
+    assert result.stderr.count("sluice.yaml:") == 1, "one mistake, one line"
+
+
+def test_an_open_admin_address_and_optional_headers_are_only_warned_of(check):
+    listener = "proxy_protocol: optional\n    trusted: 10.0.0.0/8"
+    fields = {"root": 'admin: { http: ":9900" }', "listener": listener}
+    result = check(FILE.format(**{**CLEAN, **fields}))
+    assert result.returncode == 0
+    assert re.search(r"sluice\.yaml:1:16: warning: .*loopback", result.stderr)
+    assert re.search(r"sluice\.yaml:6:21: warning: .*forge", result.stderr)
+
+
+def test_state_directory_comes_from_systemd_unless_somebody_says_otherwise(tmp_path):
+    path = tmp_path / "sluice.yaml"
+    path.write_text(to_yaml(GOOD))
+
+    def state(*args, **env):
+        shown = run("--check", "--show", *args, path, env=env)
+        assert shown.returncode == 0, shown.stderr
+        return re.findall(r"^state_directory: (.*)$", shown.stdout, re.M)
+
+    systemd = {"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}
+    assert state() == []
+    assert state(**systemd) == ["/var/lib/a"]
+    assert state(**systemd, SLUICE_STATE_DIRECTORY="/env") == ["/env"]
+    assert state("--state-directory", "/flag", **systemd) == ["/flag"]
+    path.write_text(to_yaml({**GOOD, "state_directory": "/file"}))
+    assert state(**systemd) == ["/file"]
+
+
+def test_the_admin_flag_takes_a_socket_or_an_address():
+    args = ("--listen", ":8080", "--target", "127.0.0.1:1", "--check", "--show")
+    shown = run(*args, "--admin", "unix:/run/x", "--admin", "127.0.0.1:9900", "--zone", "z1")
+    assert shown.returncode == 0, shown.stderr
+    admin = r'^admin:\n  socket: "unix:/run/x"\n  mode: 0660\n  http: "127\.0\.0\.1:9900"$'
+    assert re.search(admin, shown.stdout, re.M), shown.stdout
+    assert "\nzone: z1\n" in shown.stdout
+
+
 def test_a_file_that_is_not_there_is_named():
     result = run("--check", "/nonexistent/sluice.yaml")
     assert result.returncode == 1
@@ -93,7 +180,7 @@ def test_a_file_that_is_not_there_is_named():
 def test_show_prints_a_configuration_that_is_valid_and_complete(check, tmp_path):
     shown = check(GOOD, "--show")
     assert shown.returncode == 0
-    for default in ("drain_timeout", "half_close", "keepalive", "retries", "balance"):
+    for default in ("drain_timeout", "half_close", "keepalive", "retries", "ejection_max"):
         assert default in shown.stdout, default
     again = check(shown.stdout, "--show")
     assert again.returncode == 0

@@ -91,7 +91,8 @@ static int load_flags(struct conf_errors *errors)
 	static char *const argv[] = {"sluice",   "--listen",   ":80",     "--listen", "unix:/x",
 				     "--target", "a:1",        "--relay", "copy",     "--log-file",
 				     "/x",       "--log=json", NULL};
-	static char *const envp[] = {"SLUICE_TARGETS=b:1,c:1", "SLUICE_WORKERS=3", NULL};
+	static char *const envp[] = {"SLUICE_TARGETS=b:1,c:1", "SLUICE_WORKERS=3",
+				     "STATE_DIRECTORY=/a:/b", NULL};
 	struct config *config = NULL;
 	struct options options;
 	int err = options_parse(COUNT(argv) - 1, argv, envp, errors, &options);

@@ -133,7 +133,7 @@ START_TEST(targets_are_numeric_named_or_paths)
 	struct config *config = load_example();
 	const struct target_conf *targets = config->pools[0].targets;
 
-	ck_assert_uint_eq(config->pools[0].target_count, 4);
+	ck_assert_uint_eq(config->pools[0].target_count, 5);
 	ck_assert_str_eq(targets[0].address, "10.0.1.10:80");
 	expect_addr(&targets[0].addr, "10.0.1.10:80");
 	ck_assert_ptr_null(targets[0].host);
@@ -244,7 +244,8 @@ START_TEST(all_errors_of_a_file_are_listed_at_once)
 		"1:1: found unknown key \"wrokers\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
 		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, relay, timeouts, tcp, listeners, pools; did you mean \"workers\"?",
+		"start_wait, admin, relay, timeouts, tcp, listeners, pools; did you mean "
+		"\"workers\"?",
 		"2:10: workers: found \"zero\", which is not a number; expected auto or a whole "
 		"number from 1 to 1024",
 		"4:36: pool: found \"apii\", which no pool is called; expected a pool's name; did "
@@ -467,6 +468,35 @@ START_TEST(flags_beat_the_file_wherever_it_says_so)
 }
 END_TEST
 
+/* What systemd passes on serves only where nothing else says so. */
+START_TEST(an_inherited_directory_gives_way_to_the_file)
+{
+	static const char *const files[] = {VALID, "state_directory: /mine\n" VALID};
+	static const char *const expected[] = {"/inherited", "/mine"};
+
+	for (size_t i = 0; i < COUNT(files); i++) {
+		static const char *const values[][3] = {
+			{OPTIONS_PATH_STATE, "/inherited", "STATE_DIRECTORY"}};
+		char path[] = "/tmp/sluice-conf-XXXXXX";
+		int fd = mkstemp(path);
+		struct options options = options_of(values, COUNT(values), strdup(path));
+		struct conf_errors errors = {0};
+		struct config *config = NULL;
+
+		options.values[0].is_fallback = true;
+		ck_assert_int_eq(write(fd, files[i], strlen(files[i])), (ssize_t)strlen(files[i]));
+		close(fd);
+		int err = config_load(&options, &errors, &config);
+
+		unlink(path);
+		ck_assert_int_eq(err, 0);
+		ck_assert_str_eq(config->state_directory, expected[i]);
+		options_fini(&options);
+		config_free(config);
+	}
+}
+END_TEST
+
 START_TEST(errors_name_the_flag_or_variable)
 {
 	static const char *const values[][3] = {
@@ -538,6 +568,7 @@ int main(void)
 		what_a_balancer_would_drop_is_warned_of,
 		flags_alone_make_a_configuration,
 		flags_beat_the_file_wherever_it_says_so,
+		an_inherited_directory_gives_way_to_the_file,
 		errors_name_the_flag_or_variable,
 		the_demo_may_have_no_targets_yet,
 	};

@@ -109,6 +109,50 @@ START_TEST(unix_paths_are_bounded_by_the_kernel)
 }
 END_TEST
 
+START_TEST(one_tcp_port_is_neither_path_nor_range)
+{
+	static const struct bad bad[] = {
+		{"unix:/x", "is a path"},
+		{":80-81", "is a range of ports"},
+		{"localhost:80", "is not a numeric address of this host"},
+		{":0", "has port 0"},
+	};
+	struct addr addr = {0};
+	char buf[ADDR_TEXT];
+	const char *why;
+
+	ck_assert_int_eq(endpoint_parse_tcp(":80", &addr, &why), 0);
+	ck_assert_str_eq(addr_format(&addr, buf), "[::]:80");
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		ck_assert_int_eq(endpoint_parse_tcp(bad[i].text, &addr, &why), -EINVAL);
+		ck_assert_str_eq(why, bad[i].why);
+		ck_assert_uint_eq(addr.port, 80);
+	}
+}
+END_TEST
+
+START_TEST(a_socket_is_a_path_with_or_without_its_scheme)
+{
+	static const struct bad bad[] = {
+		{"unix:", "is not an absolute path"},
+		{"run/x", "is not an absolute path"},
+		{":80", "is not an absolute path"},
+	};
+	struct addr addr = {0};
+	char buf[ADDR_TEXT];
+	const char *why;
+
+	ck_assert_int_eq(endpoint_parse_socket("unix:/a", &addr, &why), 0);
+	ck_assert_str_eq(addr_format(&addr, buf), "unix:/a");
+	ck_assert_int_eq(endpoint_parse_socket("/a", &addr, &why), 0);
+	ck_assert_str_eq(addr_format(&addr, buf), "unix:/a");
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		ck_assert_int_eq(endpoint_parse_socket(bad[i].text, &addr, &why), -EINVAL);
+		ck_assert_str_eq(why, bad[i].why);
+	}
+}
+END_TEST
+
 START_TEST(targets_may_be_names)
 {
 	static const struct {
@@ -249,6 +293,8 @@ int main(void)
 		binds_come_in_every_form,
 		binds_that_make_no_sense_are_refused,
 		unix_paths_are_bounded_by_the_kernel,
+		one_tcp_port_is_neither_path_nor_range,
+		a_socket_is_a_path_with_or_without_its_scheme,
 		targets_may_be_names,
 		targets_that_make_no_sense_are_refused,
 		host_names_keep_to_their_lengths,

@@ -121,6 +121,59 @@ START_TEST(a_flag_beats_its_variable)
 }
 END_TEST
 
+START_TEST(an_admin_address_goes_where_its_form_says)
+{
+	struct options options = parsed(ARGS("--admin", "unix:/x", "--admin=127.0.0.1:1", "x.yaml"),
+					ENV("SLUICE_ADMIN=[::1]:2"));
+
+	ck_assert_uint_eq(options.count, 2);
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_SOCKET), "unix:/x");
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_ADMIN), "127.0.0.1:1");
+	options_fini(&options);
+	options = parsed(ARGS("x.yaml"), ENV("SLUICE_ADMIN=unix:/y"));
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_SOCKET), "unix:/y");
+	options_fini(&options);
+	refused(ARGS("--admin", "unix:/x", "--admin", "unix:/y", "x.yaml"), NO_ENV,
+		"--admin unix:/y: found it a second time; expected it once");
+}
+END_TEST
+
+/* A flag of one form leaves nothing of a variable of the other. */
+START_TEST(an_admin_flag_beats_the_variable_whatever_its_form)
+{
+	struct options options =
+		parsed(ARGS("--admin", "127.0.0.1:1", "x.yaml"), ENV("SLUICE_ADMIN=unix:/y"));
+
+	ck_assert_uint_eq(options.count, 1);
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_ADMIN), "127.0.0.1:1");
+	options_fini(&options);
+}
+END_TEST
+
+START_TEST(systemds_state_directory_comes_last)
+{
+	struct options options =
+		parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/var/lib/a:/var/lib/b"));
+
+	ck_assert_uint_eq(options.count, 1);
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/var/lib/a");
+	ck_assert_str_eq(options.values[0].origin, "STATE_DIRECTORY");
+	ck_assert(options.values[0].is_fallback);
+	options_fini(&options);
+	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/a", "SLUICE_STATE_DIRECTORY=/b"));
+	ck_assert_uint_eq(options.count, 1);
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/b");
+	ck_assert(!options.values[0].is_fallback);
+	options_fini(&options);
+	options = parsed(ARGS("--state-directory", "/c", "x.yaml"), ENV("STATE_DIRECTORY=/a"));
+	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/c");
+	options_fini(&options);
+	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY="));
+	ck_assert_uint_eq(options.count, 0);
+	options_fini(&options);
+}
+END_TEST
+
 START_TEST(a_file_is_named_in_three_ways)
 {
 	struct options options = parsed(ARGS("--config", "x.yaml"), ENV("SLUICE_CONFIG=y.yaml"));
@@ -278,13 +331,37 @@ END_TEST
 START_TEST(help_lists_every_flag_with_its_default)
 {
 	static const char *const wanted[] = {
-		"--config FILE",  "--check",        "--show",        "--replace",
-		"--demo",         "--version",      "--help",        "--listen ADDR",
-		"--target ADDR",  "--balance NAME", "--workers N",   "--relay MODE",
-		"--log FORMAT",   "--log-file",     "--log-level",   "--user NAME",
-		"SLUICE_TARGETS", "SLUICE_WORKERS", "default auto",  "default round_robin",
-		"SIGHUP",         "SIGTERM",        "SIGINT",        "SIGUSR1",
-		"SIGUSR2",        "Examples:",      "SLUICE_CONFIG", "auto, copy or splice",
+		"--config FILE",
+		"--check",
+		"--show",
+		"--replace",
+		"--demo",
+		"--version",
+		"--help",
+		"--listen ADDR",
+		"--target ADDR",
+		"--balance NAME",
+		"--workers N",
+		"--relay MODE",
+		"--log FORMAT",
+		"--log-file",
+		"--log-level",
+		"--user NAME",
+		"SLUICE_TARGETS",
+		"SLUICE_WORKERS",
+		"default auto",
+		"default round_robin",
+		"SIGHUP",
+		"SIGTERM",
+		"SIGINT",
+		"SIGUSR1",
+		"--admin ADDR",
+		"--zone NAME",
+		"STATE_DIRECTORY",
+		"SIGUSR2",
+		"Examples:",
+		"SLUICE_CONFIG",
+		"auto, copy or splice",
 	};
 	char *text = NULL;
 	size_t size;
@@ -312,6 +389,9 @@ int main(void)
 		listeners_and_targets_repeat_in_order,
 		variables_serve_as_flags_do,
 		a_flag_beats_its_variable,
+		an_admin_address_goes_where_its_form_says,
+		an_admin_flag_beats_the_variable_whatever_its_form,
+		systemds_state_directory_comes_last,
 		a_file_is_named_in_three_ways,
 		show_implies_check,
 		help_and_version_need_nothing_else,

@@ -13,7 +13,8 @@ START_TEST(unknown_keys_are_named_with_their_nearest_kin)
 		"3:1: found unknown key \"worker\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
 		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, relay, timeouts, tcp, listeners, pools; did you mean \"workers\"?",
+		"start_wait, admin, relay, timeouts, tcp, listeners, pools; did you mean "
+		"\"workers\"?",
 		"4:12: found unknown key \"half-close\" in the timeouts; expected one of connect, "
 		"idle, half_close, lifetime; did you mean \"half_close\"?",
 		"6:4: found unknown key \"keep\" in the log; expected one of format, only, sample, "
@@ -180,6 +181,20 @@ struct table_check {
 	size_t flag_count;
 };
 
+/* Keys that go with some values of a selector need one, and that must be read before them. */
+static void check_selector(const struct schema_map *map, const char *path)
+{
+	bool seen = false;
+
+	for (size_t i = 0; i < map->count; i++) {
+		const struct schema_key *key = &map->keys[i];
+
+		seen |= map->selector && strcmp(key->name, map->selector) == 0;
+		ck_assert_msg(!key->only_for || seen, "%s.%s", path, key->name);
+	}
+	ck_assert_msg(seen == (map->selector != NULL), "%s", path);
+}
+
 static bool check_row(const struct schema_key *key, const char *path, void *context)
 {
 	struct table_check *check = context;
@@ -191,6 +206,8 @@ static bool check_row(const struct schema_key *key, const char *path, void *cont
 	ck_assert_msg((key->kind == SCHEMA_ENUM) == (key->values != NULL), "%s", path);
 	ck_assert_msg((key->kind == SCHEMA_MAP) == (key->map != NULL), "%s", path);
 	ck_assert_msg((key->kind == SCHEMA_LIST) == (key->item != NULL), "%s", path);
+	if (key->kind == SCHEMA_MAP)
+		check_selector(key->map, path);
 	ck_assert_msg(!key->flag == !key->variable && !key->flag == !key->metavar, "%s", path);
 	if (key->fallback)
 		ck_assert_msg(value_parse(key, key->fallback, &number, &why) == 0,
@@ -209,7 +226,7 @@ START_TEST(the_table_is_consistent)
 	struct table_check check = {0};
 
 	ck_assert(schema_walk(&schema_root, check_row, &check));
-	ck_assert_uint_gt(check.keys, 80);
+	ck_assert_uint_gt(check.keys, 130);
 	ck_assert_uint_gt(check.flag_count, 10);
 }
 END_TEST
@@ -273,6 +290,23 @@ START_TEST(shorthands_are_written_out)
 	ck_assert_str_eq(schema_text(node_get(root, "log"), "sample"), "1");
 	ck_assert_str_eq(schema_text(target, "address"), "10.0.0.1:80");
 	ck_assert_str_eq(schema_text(target, "weight"), "100");
+	node_free(root);
+}
+END_TEST
+
+START_TEST(keys_of_another_selection_get_no_default)
+{
+	struct node *root = completed(VALID_LISTENERS
+				      "pools: [{name: p, targets: [\"a:1\"], health: tcp},\n"
+				      "  {name: q, targets: [\"a:1\"], health: {type: http}}]\n");
+	const struct node *tcp = node_get(first(root, "pools"), "health");
+	const struct node *http = node_get(node_get(root, "pools")->children[1], "health");
+
+	ck_assert_str_eq(schema_text(tcp, "type"), "tcp");
+	ck_assert_str_eq(schema_text(tcp, "rise"), "2");
+	ck_assert_ptr_null(node_get(tcp, "path"));
+	ck_assert_str_eq(schema_text(http, "path"), "/");
+	ck_assert_ptr_null(node_get(http, "expect"));
 	node_free(root);
 }
 END_TEST
@@ -351,6 +385,7 @@ int main(void)
 		a_walk_ends_when_told,
 		defaults_fill_every_gap_in_the_tables_order,
 		shorthands_are_written_out,
+		keys_of_another_selection_get_no_default,
 		single_items_become_lists,
 		inheritance_is_per_key,
 		keepalive_can_be_on_again_below_a_root_that_has_it_off,

@@ -28,6 +28,9 @@ START_TEST(lookups_answer_only_for_mappings)
 	ck_assert_ptr_null(node_get(node_get(root, "b"), "x"));
 	ck_assert_ptr_null(node_get_text(root, "b"));
 	ck_assert_str_eq(node_get_text(node_get(root, "c"), "d"), "2");
+	ck_assert_uint_eq(node_items(node_get(root, "b")), 1);
+	ck_assert_uint_eq(node_items(node_get(root, "c")), 0);
+	ck_assert_uint_eq(node_items(NULL), 0);
 	node_free(root);
 }
 END_TEST

@@ -155,6 +155,34 @@ START_TEST(percentages_carry_their_sign)
 }
 END_TEST
 
+START_TEST(a_range_is_one_number_or_two)
+{
+	static const struct good good[] = {
+		{"200", UINT64_C(200) << 32 | 200},
+		{"200-399", UINT64_C(200) << 32 | 399},
+		{"0-4294967295", UINT32_MAX},
+		{"7-7", UINT64_C(7) << 32 | 7},
+	};
+	static const struct bad bad[] = {
+		{"", "is empty"},
+		{"-200", "is negative"},
+		{"200-", "is a range without an end"},
+		{"399-200", "is a range that ends before it begins"},
+		{"200-300-400", "is not a plain number or two"},
+		{"200 - 300", "is not a plain number or two"},
+		{"2xx", "is not a plain number or two"},
+		{"200--300", "is negative"},
+		{"4294967296", "is too large"},
+		{"1-4294967296", "is too large"},
+	};
+
+	accepts(units_range, good, COUNT(good));
+	refuses(units_range, bad, COUNT(bad));
+	ck_assert_uint_eq(units_range_first(good[1].value), 200);
+	ck_assert_uint_eq(units_range_last(good[1].value), 399);
+}
+END_TEST
+
 START_TEST(booleans_are_true_and_false_alone)
 {
 	static const struct good good[] = {{"true", 1}, {"false", 0}};
@@ -196,6 +224,7 @@ int main(void)
 		integers_are_plain_decimals,  durations_become_milliseconds,
 		percentages_carry_their_sign, sizes_know_both_binary_and_decimal_units,
 		file_modes_are_octal,         booleans_are_true_and_false_alone,
+		a_range_is_one_number_or_two,
 	};
 
 	return run_tests("units", tests, COUNT(tests));

@@ -17,6 +17,10 @@ static const struct schema_key name = {.name = "k", .kind = SCHEMA_NAME, .max = 
 static const struct schema_key text = {.name = "k", .kind = SCHEMA_TEXT, .max = 5};
 static const struct schema_key block = {.name = "k", .kind = SCHEMA_BLOCK};
 
+static const struct schema_key status = {.name = "k", .kind = SCHEMA_RANGE, .min = 100, .max = 599};
+static const struct schema_key token = {.name = "k", .kind = SCHEMA_TOKEN, .max = 5};
+static const struct schema_key bytes = {.name = "k", .kind = SCHEMA_BYTES, .max = 3};
+
 static void accepts(const struct schema_key *key, const char *value, uint64_t expected)
 {
 	const char *why = "";
@@ -53,6 +57,47 @@ START_TEST(a_word_reads_as_zero_whatever_the_bounds)
 	accepts(&workers, "auto", 0);
 	refuses(&workers, "Auto", "is not a number");
 	refuses(&seconds, "auto", "is not a number");
+}
+END_TEST
+
+START_TEST(both_ends_of_a_range_keep_its_bounds)
+{
+	accepts(&status, "100-599", UINT64_C(100) << 32 | 599);
+	accepts(&status, "404", UINT64_C(404) << 32 | 404);
+	refuses(&status, "99-200", "is too small");
+	refuses(&status, "200-600", "is too large");
+}
+END_TEST
+
+START_TEST(tokens_have_no_spaces)
+{
+	accepts(&token, "/a?b", 0);
+	refuses(&token, "a b", "has a space in it");
+	refuses(&token, "a\tb", "is not plain UTF-8 text");
+	refuses(&token, "abcdef", "is too long");
+}
+END_TEST
+
+START_TEST(bytes_are_counted_as_what_they_stand_for)
+{
+	accepts(&bytes, "abc", 0);
+	accepts(&bytes, "hex:0d0a00", 0);
+	refuses(&bytes, "abcd", "is too long");
+	refuses(&bytes, "hex:0d0a0000", "is too long");
+	refuses(&bytes, "", "is empty");
+	refuses(&bytes, "a\r", "is not plain UTF-8 text");
+}
+END_TEST
+
+START_TEST(words_of_a_list_are_found_whole)
+{
+	uint64_t index = 4711;
+
+	ck_assert(!value_list_find("http|tls", "htt", &index));
+	ck_assert(!value_list_find("http|tls", "", &index));
+	ck_assert_uint_eq(index, 4711);
+	ck_assert(value_list_find("http|tls", "tls", &index));
+	ck_assert_uint_eq(index, 1);
 }
 END_TEST
 
@@ -111,6 +156,10 @@ START_TEST(expectations_are_put_in_words)
 	ck_assert_str_eq(value_expected(&list, buf, sizeof(buf)), "a list of 1 to 9 items");
 	ck_assert_str_eq(value_expected(&name, buf, sizeof(buf)),
 			 "a name of at most 5 small letters, digits, \"_\", \"-\" and \".\"");
+	ck_assert_str_eq(value_expected(&status, buf, sizeof(buf)),
+			 "a number or a range such as 200-399, from 100 to 599");
+	ck_assert_str_eq(value_expected(&token, buf, sizeof(buf)),
+			 "a text without spaces of at most 5 bytes");
 	ck_assert_str_eq(value_expected(&relay, small, sizeof(small)), "auto, c");
 }
 END_TEST
@@ -118,9 +167,16 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		bounds_are_inclusive,        a_word_reads_as_zero_whatever_the_bounds,
-		enums_read_as_their_index,   names_need_no_escaping,
-		texts_are_clean_and_bounded, expectations_are_put_in_words,
+		bounds_are_inclusive,
+		a_word_reads_as_zero_whatever_the_bounds,
+		enums_read_as_their_index,
+		names_need_no_escaping,
+		texts_are_clean_and_bounded,
+		expectations_are_put_in_words,
+		both_ends_of_a_range_keep_its_bounds,
+		tokens_have_no_spaces,
+		bytes_are_counted_as_what_they_stand_for,
+		words_of_a_list_are_found_whole,
 	};
 
 	return run_tests("value", tests, COUNT(tests));

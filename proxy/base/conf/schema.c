@@ -58,15 +58,10 @@ static const char *selection(const struct schema_map *map, const struct node *no
 bool schema_applies(const struct schema_map *map, const struct schema_key *key,
 		    const struct node *node)
 {
+	const char *selected = key->only_for ? selection(map, node) : NULL;
 	uint64_t index;
 
-	if (!key->only_for)
-		return true;
-	const char *selected = selection(map, node);
-
-	return !selected ||
-	       !value_list_find(schema_find(map, map->selector)->values, selected, &index) ||
-	       value_list_find(key->only_for, selected, &index);
+	return !key->only_for || (selected && value_list_find(key->only_for, selected, &index));
 }
 
 /* `found` is NULL when the text itself says it all. */
@@ -159,16 +154,22 @@ static void check_presence(const struct schema_map *map, const struct node *node
 static void check_key(const struct schema_key *key, const struct node *node,
 		      struct conf_errors *errors);
 
+/* A selector that is no valid one is complained of elsewhere, and nothing is held against it. */
 static void check_applies(const struct schema_map *map, const struct schema_key *key,
 			  const struct node *mapping, const struct node *node,
 			  struct conf_errors *errors)
 {
 	char types[VALUE_EXPECTED_MAX];
+	uint64_t index;
 
-	if (!schema_applies(map, key, mapping))
+	if (schema_applies(map, key, mapping))
+		return;
+	const char *selected = selection(map, mapping);
+
+	if (selected && value_list_find(schema_find(map, map->selector)->values, selected, &index))
 		conf_error(errors, &node->name_where,
 			   "found \"%s\" for %s %s; expected it for %s alone", key->name,
-			   map->selector, selection(map, mapping),
+			   map->selector, selected,
 			   value_list_words(key->only_for, types, sizeof(types)));
 }
 

@@ -101,8 +101,7 @@ int schema_expand(const struct schema_key *key, struct node *node);
 uint64_t schema_number(const struct schema_map *map, const struct node *node, const char *name);
 const char *schema_text(const struct node *node, const char *key);
 
-/* Whether `key` exists in `node` (a mapping or its shorthand), as its selector stands. True as well
- * while the selector is no valid one. */
+/* Whether `key` exists in `node` (a mapping or its shorthand), as its selector stands. */
 bool schema_applies(const struct schema_map *map, const struct schema_key *key,
 		    const struct node *node);
 

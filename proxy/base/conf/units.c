@@ -148,6 +148,8 @@ int units_range(const char *text, uint64_t *ret_range, const char **ret_why)
 	int err = read_digits(text, &first, &rest, ret_why);
 
 	last = first;
+	if (err == 0 && strcmp(rest, "-") == 0)
+		return refuse("is a range without an end", ret_why);
 	if (err == 0 && *rest == '-')
 		err = read_digits(rest + 1, &last, &rest, ret_why);
 	if (err < 0)
