@@ -2,7 +2,7 @@
  *
  * The command line and the SLUICE_* variables: what to do, and what they say about the
  * configuration. Those values are only collected here, by their path in the schema
- * (proxy/base/conf/keys.c names flag and variable of each key); config_load() puts them into the
+ * (proxy/base/conf/keys*.c names flag and variable of each key); config_load() puts them into the
  * tree, where they are checked like the file's. A flag beats a variable, both beat the file.
  *
  * STATE_DIRECTORY, which systemd sets for a unit with StateDirectory=, is only for when nothing

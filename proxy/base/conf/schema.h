@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The schema of sluice.yaml: one table (keys.c) that validation, defaults, --help, --check --show
+ * The schema of sluice.yaml: one table (keys*.c) that validation, defaults, --help, --check --show
  * and the man page are made from, and that both daemons read. It knows no struct of the proxy.
  *
  * Happy path: a tree is read, schema_check() says all that is wrong with it, schema_complete()
