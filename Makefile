@@ -25,7 +25,7 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=
 GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
 COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
 LINK      = $(CC) -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(GUARD) $(LDFLAGS)
-LIBS     := -lyaml -ljansson -lseccomp -lmnl -lmicrohttpd -lm
+LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 
 # proxy/main.c and proxy/main/ are the composition root; the rest is a library, which tests link too.
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)

@@ -16,6 +16,7 @@ enum sandbox_role {
 	SANDBOX_WORKER,   /* moves bytes */
 	SANDBOX_WRITER,   /* writes a log to a descriptor it was given */
 	SANDBOX_RESOLVER, /* asks the system's resolver for names */
+	SANDBOX_ZONE,     /* asks a metadata service, by address or by name */
 	SANDBOX_ROLES
 };
 
