@@ -173,6 +173,7 @@ void reload_config(struct supervisor *sv)
 	drain_removed(sv, change.config->config);
 	sv->config = change.config;
 	logs_set_level(sv->config->config->log_level);
+	zones_configure(sv, sv->config->config);
 	if (log_differs(&before->config->flow, &sv->config->config->flow))
 		logs_reopen(sv);
 	config_ref_put(before);

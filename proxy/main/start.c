@@ -156,7 +156,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 	int err;
 
 	mallopt(M_ARENA_MAX, 1); /* trimming another would read a file, which workers may not */
-	*sv = (struct supervisor){.options = options, .started_us = clock_us()};
+	*sv = (struct supervisor){.options = options, .started_us = clock_us(), .zone_wake.fd = -1};
 	list_init(&sv->bindings);
 	list_init(&sv->drained);
 	list_init(&sv->predecessors);
@@ -228,6 +228,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	}
 	replace_predecessors(sv);
 	watch_start(sv);
+	zones_configure(sv, config);
 	log_event(LOG_INFO, "ready", "pid=%d listeners=%zu pools=%zu", (int)getpid(),
 		  config->listener_count, config->pool_count);
 	return 0;
@@ -270,6 +271,7 @@ void supervisor_finish(struct supervisor *sv)
 	free_bindings(&sv->drained);
 	free_bindings(&sv->bindings);
 	resolver_stop(sv->resolver);
+	zones_stop(sv);
 	lost = flowlog_stop(sv->flowlog, LOG_FLUSH_MS);
 	sv->flowlog = NULL;
 	if (lost)

@@ -14,6 +14,7 @@
 #include "proxy/main/limits.h"
 #include "proxy/snapshot_build.h"
 #include "proxy/worker.h"
+#include "proxy/zone.h"
 
 struct flow_ring;
 struct flowlog;
@@ -32,8 +33,12 @@ enum phase {
 struct supervisor {
 	struct options *options;
 	struct loop loop;
-	struct loop_source signals; /* signalfd(2) */
-	struct loop_source names;   /* eventfd(2): a name resolves differently */
+	struct loop_source signals;      /* signalfd(2) */
+	struct loop_source names;        /* eventfd(2): a name resolves differently */
+	struct loop_source zone_wake;    /* eventfd(2): the zone is known, or will not be */
+	struct zone_finder *zone_finder; /* while it asks */
+	bool zone_is_found;              /* by asking, so `zone` is for good */
+	char zone[ZONE_LIST];            /* our own: names with commas between; "": not known */
 	struct limits limits;
 	struct config_ref *config;
 	struct snapshot *snapshot;
@@ -87,6 +92,10 @@ void drain_init(struct supervisor *sv);
 
 /* watch.c: look at the counters now and then, from now on. */
 void watch_start(struct supervisor *sv);
+
+/* zones.c: the own zone as the configuration wants it. */
+void zones_configure(struct supervisor *sv, const struct config *config);
+void zones_stop(struct supervisor *sv);
 
 /* listeners.c: bind what is not bound yet into `bindings`; let those listen and serve. 0 or the
  * first -errno, logged. */
