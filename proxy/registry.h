@@ -150,7 +150,8 @@ struct pool_record {
 	size_t eligible; /* the primary, not administratively out ones */
 	bool panic;
 	bool backup_in_use;
-	bool awaited; /* has `discover:` and no set yet */
+	bool awaited;     /* has `discover:` and no set yet */
+	uint64_t changes; /* of its plan, ever: equal means that the last plan still holds */
 };
 
 /* --- building and changing --- */
