@@ -140,7 +140,7 @@ int dial_start(const struct dial_request *request, struct ports *ports, int *ret
 	int err;
 
 	for (int try = 0; try <= PORT_TRIES; try++) {
-		if (request->to->family != AF_UNIX && try < PORT_TRIES)
+		if (ports && request->to->family != AF_UNIX && try < PORT_TRIES)
 			lease = ports_take(ports, request->from, request->to, request->inflight);
 		err = attempt(request, &lease, ret_fd);
 		if (!err) {

@@ -23,7 +23,8 @@ struct dial_request {
 };
 
 /* Start connecting. On success `*ret_fd` is a non-blocking socket that becomes writable (or ERR)
- * when the outcome is known, and `*ret_lease` says which source port was ours to choose.
+ * when the outcome is known, and `*ret_lease` says which source port was ours to choose. With
+ * `ports` NULL the kernel chooses.
  * -errno otherwise; -EADDRNOTAVAIL means the source ports towards this target are used up. */
 int dial_start(const struct dial_request *request, struct ports *ports, int *ret_fd,
 	       struct port_lease *ret_lease);
