@@ -17,6 +17,7 @@ enum sandbox_role {
 	SANDBOX_WRITER,   /* writes a log to a descriptor it was given */
 	SANDBOX_RESOLVER, /* asks the system's resolver for names */
 	SANDBOX_ZONE,     /* asks a metadata service, by address or by name */
+	SANDBOX_HEALTH,   /* connects to targets and reads what they answer */
 	SANDBOX_ROLES
 };
 

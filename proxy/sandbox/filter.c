@@ -101,6 +101,11 @@ static const char *const resolver_calls[] = {
 /* libcurl asks for a name in a thread; that is all it needs beyond what names themselves take. */
 static const char *const zone_calls[] = {"clone", "clone3", "pipe2", NULL};
 
+static const char *const health_calls[] = {
+	"connect",  "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "getsockopt",
+	"recvfrom", "sendto",    "setsockopt",  "socket",       NULL,
+};
+
 static const char *const main_calls[] = {
 	"accept",
 	"capget",
@@ -155,7 +160,7 @@ static const char *const main_calls[] = {
 static const char *const *const role_calls[SANDBOX_ROLES] = {
 	[SANDBOX_MAIN] = main_calls,     [SANDBOX_WORKER] = worker_calls,
 	[SANDBOX_WRITER] = writer_calls, [SANDBOX_RESOLVER] = resolver_calls,
-	[SANDBOX_ZONE] = zone_calls,
+	[SANDBOX_ZONE] = zone_calls,     [SANDBOX_HEALTH] = health_calls,
 };
 
 enum mode { MODE_REFUSE, MODE_KILL, MODE_OFF };

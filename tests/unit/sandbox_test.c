@@ -136,6 +136,20 @@ static int resolver_resolves_and_runs_nothing(void)
 	return 0;
 }
 
+static int checker_connects_and_does_nothing_else(void)
+{
+	int fd;
+
+	ENTER(SANDBOX_HEALTH);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	EXPECT(fd >= 0);
+	EXPECT(recv(fd, NULL, 0, 0) == -1 && errno == ENOTCONN);
+	EXPECT(refused(open("/etc/passwd", O_RDONLY)));
+	EXPECT(refused(listen(fd, 1)));
+	EXPECT(refused(accept(fd, NULL, NULL)));
+	return close(fd);
+}
+
 static void *enter_as_worker(void *arg)
 {
 	*(int *)arg = enter(SANDBOX_WORKER);
@@ -168,6 +182,7 @@ START_TEST(refused_call_gives_eperm_in_production)
 	unsetenv("SLUICE_SECCOMP");
 	assert_succeeds(worker_is_refused_files_and_programs);
 	assert_succeeds(writer_cannot_reach_the_network);
+	assert_succeeds(checker_connects_and_does_nothing_else);
 	assert_succeeds(main_goes_on_opening_beside_a_confined_thread);
 }
 END_TEST
