@@ -37,7 +37,8 @@ int health_start(int wake_fd, unsigned max_checks, struct health **ret_health);
  * thread, one at a time. */
 int health_set(struct health *health, const struct health_job *jobs, size_t count);
 
-/* Take up to `max` reports, oldest first. Returns how many. */
+/* Take up to `max` reports, oldest first. Returns how many. Of each target there is one at most:
+ * the next replaces what was not taken. Any thread, one at a time. */
 size_t health_take(struct health *health, struct health_report *ret_reports, size_t max);
 
 void health_stop(struct health *health); /* accepts NULL; joins the thread */
