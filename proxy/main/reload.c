@@ -38,6 +38,8 @@ static int load(struct supervisor *sv, struct config_ref **ret_config)
 
 	for (size_t i = 0; err && (text = conf_error_text(&errors, i)); i++)
 		log_event(LOG_ERROR, "config_error", "%s", text);
+	for (size_t i = 0; (text = conf_warning_text(&errors, i)); i++)
+		log_event(LOG_WARN, "config_warning", "%s", text);
 	conf_errors_fini(&errors);
 	if (err)
 		return err;

@@ -100,6 +100,11 @@ const char *conf_error_text(const struct conf_errors *errors, size_t i)
 	return i < errors->errors.kept_count ? errors->errors.kept[i].text : NULL;
 }
 
+const char *conf_warning_text(const struct conf_errors *errors, size_t i)
+{
+	return i < errors->warnings.kept_count ? errors->warnings.kept[i].text : NULL;
+}
+
 static void findings_print(const struct conf_findings *findings, const char *noun, FILE *out)
 {
 	size_t more = findings->count - findings->kept_count;

@@ -51,8 +51,9 @@ void conf_warn(struct conf_errors *errors, const struct conf_where *where, const
 
 bool conf_failed(const struct conf_errors *errors);
 
-/* The i-th error that was kept, or NULL behind the last. */
+/* The i-th error or warning that was kept, or NULL behind the last. */
 const char *conf_error_text(const struct conf_errors *errors, size_t i);
+const char *conf_warning_text(const struct conf_errors *errors, size_t i);
 
 /* All errors, then all warnings, one a line. */
 void conf_errors_print(const struct conf_errors *errors, FILE *out);
