@@ -107,7 +107,6 @@ static void keep(const uint8_t *tlv, size_t size, struct proxyproto *header)
 static const char *read_tlvs(const uint8_t *bytes, size_t at, size_t length,
 			     struct proxyproto *header)
 {
-	bool checked = false;
 	size_t size;
 
 	for (; at < length; at += size) {
@@ -119,10 +118,9 @@ static const char *read_tlvs(const uint8_t *bytes, size_t at, size_t length,
 		if (size > length - at)
 			return "a TLV is longer than the header";
 		if (bytes[at] == TLV_CRC32C) {
-			if (checked || size != TLV_HEAD_SIZE + 4 ||
+			if (size != TLV_HEAD_SIZE + 4 ||
 			    !checksum_is_right(bytes, length, at + TLV_HEAD_SIZE))
 				return bad_checksum;
-			checked = true;
 		} else if (bytes[at] != TLV_NOOP) {
 			keep(bytes + at, size, header);
 		}

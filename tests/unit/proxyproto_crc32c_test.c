@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/proxyproto/crc32c.h"
+#include "tests/unit/conf_rig.h"
 
 static uint8_t bytes[32];
 
@@ -36,16 +37,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("proxyproto_crc32c");
-	TCase *cases = tcase_create("proxyproto_crc32c");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	const TTest *const tests[] = {
+		published_vectors_come_out,
+		pieces_come_to_the_same_as_the_whole,
+	};
 
-	tcase_add_test(cases, published_vectors_come_out);
-	tcase_add_test(cases, pieces_come_to_the_same_as_the_whole);
-	suite_add_tcase(suite, cases);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_tests("proxyproto_crc32c", tests, COUNT(tests));
 }

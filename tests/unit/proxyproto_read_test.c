@@ -3,6 +3,7 @@
  * The PROXY protocol's reader: both versions, what is not quite one, and headers that come in
  * pieces.
  */
+#include "tests/unit/conf_rig.h"
 #include "tests/unit/proxyproto_rig.h"
 
 static struct made made;
@@ -361,30 +362,24 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("proxyproto_read");
-	TCase *cases = tcase_create("proxyproto_read");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	const TTest *const tests[] = {
+		v1_names_the_client_and_where_it_went,
+		v1_unknown_says_nothing_whatever_follows_it,
+		v1_takes_the_longest_line_and_none_longer,
+		v1_that_is_not_exact_is_bad,
+		other_protocols_begin_no_header,
+		v2_is_judged_by_command_family_and_length,
+		v2_carries_addresses_of_every_family,
+		v2_local_says_nothing_about_a_client,
+		tlvs_are_kept_but_for_padding_and_checksum,
+		tlvs_that_reach_past_the_end_are_bad,
+		tlvs_without_room_are_left_out_whole,
+		a_header_longer_than_sense_is_refused_by_its_length,
+		the_vpc_endpoint_is_read_from_its_subtype_alone,
+		a_wrong_checksum_is_bad_and_a_right_one_is_not_passed_on,
+		a_header_split_anywhere_needs_more,
+		what_follows_the_header_is_not_looked_at,
+	};
 
-	tcase_add_test(cases, v1_names_the_client_and_where_it_went);
-	tcase_add_test(cases, v1_unknown_says_nothing_whatever_follows_it);
-	tcase_add_test(cases, v1_takes_the_longest_line_and_none_longer);
-	tcase_add_test(cases, v1_that_is_not_exact_is_bad);
-	tcase_add_test(cases, other_protocols_begin_no_header);
-	tcase_add_test(cases, v2_is_judged_by_command_family_and_length);
-	tcase_add_test(cases, v2_carries_addresses_of_every_family);
-	tcase_add_test(cases, v2_local_says_nothing_about_a_client);
-	tcase_add_test(cases, tlvs_are_kept_but_for_padding_and_checksum);
-	tcase_add_test(cases, tlvs_that_reach_past_the_end_are_bad);
-	tcase_add_test(cases, tlvs_without_room_are_left_out_whole);
-	tcase_add_test(cases, a_header_longer_than_sense_is_refused_by_its_length);
-	tcase_add_test(cases, the_vpc_endpoint_is_read_from_its_subtype_alone);
-	tcase_add_test(cases, a_wrong_checksum_is_bad_and_a_right_one_is_not_passed_on);
-	tcase_add_test(cases, a_header_split_anywhere_needs_more);
-	tcase_add_test(cases, what_follows_the_header_is_not_looked_at);
-	suite_add_tcase(suite, cases);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_tests("proxyproto_read", tests, COUNT(tests));
 }

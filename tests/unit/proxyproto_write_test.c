@@ -3,6 +3,7 @@
  * The PROXY protocol's writer: what it writes byte for byte, and that the reader gets back what was
  * said.
  */
+#include "tests/unit/conf_rig.h"
 #include "tests/unit/proxyproto_rig.h"
 
 static uint8_t buf[PROXYPROTO_WRITE_MAX + 1];
@@ -170,19 +171,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("proxyproto_write");
-	TCase *cases = tcase_create("proxyproto_write");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	const TTest *const tests[] = {
+		v1_is_one_line,
+		v1_of_our_own_connection_is_unknown,
+		v2_is_what_the_specification_draws,
+		what_is_written_is_what_is_read,
+		every_bit_is_under_the_checksum,
+	};
 
-	tcase_add_test(cases, v1_is_one_line);
-	tcase_add_test(cases, v1_of_our_own_connection_is_unknown);
-	tcase_add_test(cases, v2_is_what_the_specification_draws);
-	tcase_add_test(cases, what_is_written_is_what_is_read);
-	tcase_add_test(cases, every_bit_is_under_the_checksum);
-	suite_add_tcase(suite, cases);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_tests("proxyproto_write", tests, COUNT(tests));
 }
