@@ -34,6 +34,8 @@ struct flow_record {
 	uint64_t spliced_bytes;    /* of both */
 	struct flow_leg client;
 	struct flow_leg backend;
+	struct addr proxy_source; /* the client, as its PROXY header said; family 0: it did not */
+	struct addr proxy_destination;
 	uint64_t id; /* unique in this process */
 	uint32_t worker;
 	enum reason reason;
@@ -41,6 +43,7 @@ struct flow_record {
 	char listener[32];
 	char pool[32];
 	char target[64];
+	char vpce[64]; /* AWS VPC endpoint id, of the header too; "": none */
 };
 
 struct flow_ring;
@@ -76,4 +79,4 @@ uint64_t flowlog_stop(struct flowlog *log, unsigned timeout_ms);
 /* Format one record as a line with its newline. Returns the length, never more than `size`. */
 int flow_format_text(const struct flow_record *record, char *buf, int size);
 int flow_format_json(const struct flow_record *record, char *buf, int size);
-#define FLOW_LINE_MAX 2048
+#define FLOW_LINE_MAX 3072

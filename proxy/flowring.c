@@ -87,12 +87,20 @@ void flow_ring_set_bell(struct flow_ring *ring, struct flow_bell *bell)
 	atomic_store_explicit(&ring->bell, bell, memory_order_release);
 }
 
-static void forget_paths(struct flow_leg *leg)
+static void forget_path(struct addr *addr)
 {
-	if (leg->local.family == AF_UNIX)
-		leg->local.path = NULL;
-	if (leg->peer.family == AF_UNIX)
-		leg->peer.path = NULL;
+	if (addr->family == AF_UNIX)
+		addr->path = NULL;
+}
+
+static void forget_paths(struct flow_record *record)
+{
+	forget_path(&record->client.local);
+	forget_path(&record->client.peer);
+	forget_path(&record->backend.local);
+	forget_path(&record->backend.peer);
+	forget_path(&record->proxy_source);
+	forget_path(&record->proxy_destination);
 }
 
 /* Records waiting once one more is pushed, as the worker knows it; fresh when it matters. */
@@ -113,8 +121,7 @@ bool flow_ring_push(struct flow_ring *ring, const struct flow_record *record)
 	if (length > ring->capacity)
 		return false;
 	*slot = *record;
-	forget_paths(&slot->client);
-	forget_paths(&slot->backend);
+	forget_paths(slot);
 	atomic_store_explicit(&ring->pushed, pushed + 1, memory_order_release);
 	if (length != ring->capacity / 2)
 		return true;

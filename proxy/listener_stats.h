@@ -13,10 +13,15 @@
 
 #define LISTENER_CACHE_LINE 64
 
+#define VPCE_IDS_MAX 64 /* further ones are counted together */
+
+struct vpce_counts;
+
 struct listener_stats {
 	_Alignas(LISTENER_CACHE_LINE) _Atomic uint32_t open; /* over all workers */
 	_Atomic uint32_t refs;
 	uint32_t worker_count;
+	struct vpce_counts *vpce;
 	bool hidden_warned; /* main's: it has said that all clients look alike */
 	char *name;
 	struct {
@@ -37,3 +42,11 @@ void listener_stats_release(struct listener_stats *stats);
  * (LISTENER_KEYED_MIN at least) came from trusted balancers that said nothing of the client. */
 #define LISTENER_KEYED_MIN 100
 bool listener_stats_clients_hidden(const struct listener_stats *stats);
+
+/* Count a session that came through an AWS VPC endpoint. Callable from any thread. */
+void listener_stats_count_vpce(struct listener_stats *stats, const char *id);
+
+/* The `index`-th endpoint seen so far and its sessions, from 0 on; NULL past the last one. All that
+ * found no room are "other". `*ret_sessions` is untouched then. Callable from any thread. */
+const char *listener_stats_vpce(const struct listener_stats *stats, size_t index,
+				uint64_t *ret_sessions);

@@ -18,6 +18,11 @@ enum reason {
 	REASON_CLIENT_TIMEOUT, /* the client's host stopped answering (ETIMEDOUT) */
 	REASON_BACKEND_TIMEOUT,
 
+	/* Something is wrong with the PROXY header; the client gets RST. */
+	REASON_PROXY_UNTRUSTED,      /* one is required, and not every peer may send it */
+	REASON_PROXY_HEADER_BAD,     /* malformed, or none where one is required */
+	REASON_PROXY_HEADER_TIMEOUT, /* not complete in time */
+
 	/* No backend could be connected; the client gets RST. */
 	REASON_CONNECT_REFUSED,
 	REASON_CONNECT_TIMEOUT,

@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
@@ -115,6 +114,21 @@ static enum step offer(struct run *run, const void *data, size_t len, int flags,
 	return sent >= 0 || errno == EAGAIN ? STEP_GO_ON : to_failed(run, errno);
 }
 
+int relay_precede(struct relay *relay, struct leg *to, const void *bytes, size_t len, bool more,
+		  const struct relay_kit *kit)
+{
+	struct run run = {.relay = relay, .to = to, .kit = kit};
+	size_t sent;
+
+	if (offer(&run, bytes, len, more ? MSG_MORE : 0, &sent) != STEP_GO_ON || sent == len)
+		return 0;
+	relay->rest = slab_get(kit->slab, (const uint8_t *)bytes + sent, len - sent);
+	if (!relay->rest)
+		return -ENOMEM;
+	relay->blocked = true;
+	return 0;
+}
+
 /* First of all, what earlier events left behind. */
 static enum step flush_rest(struct run *run)
 {
@@ -136,55 +150,18 @@ static enum step flush_rest(struct run *run)
 	return STEP_GO_ON;
 }
 
-/* Keep what send() did not take of `len` bytes in the worker's buffer. */
-static enum step keep_rest(struct run *run, size_t sent, size_t len)
-{
-	if (sent == len)
-		return STEP_GO_ON;
-	run->relay->rest = slab_get(run->kit->slab, run->kit->buffer + sent, len - sent);
-	if (!run->relay->rest)
-		return from_failed(run, ENOMEM);
-	return send_blocked(run);
-}
-
-/* The receiver's socket does not take from pipes after all: copy what is in this one. */
-static enum step read_pipe(struct run *run)
-{
-	struct pipe *pipe = run->relay->pipe;
-	enum step step = STEP_GO_ON;
-
-	while (step == STEP_GO_ON && pipe->filled) {
-		size_t size = run->kit->buffer_size;
-		ssize_t got = read(pipe->read_fd, run->kit->buffer,
-				   pipe->filled < size ? pipe->filled : size);
-		size_t sent;
-
-		if (got <= 0)
-			return to_failed(run, got ? errno : EPIPE);
-		pipe->filled -= (uint32_t)got;
-		step = offer(run, run->kit->buffer, (size_t)got, 0, &sent);
-		if (step == STEP_GO_ON)
-			step = keep_rest(run, sent, (size_t)got);
-	}
-	return step;
-}
-
 static enum step flush_pipe(struct run *run)
 {
 	struct relay *relay = run->relay;
 	struct pipe *pipe = relay->pipe;
 
 	while (pipe && pipe->filled) {
-		if (relay->no_splice)
-			return read_pipe(run);
 		ssize_t sent = SYS(SPLICE, splice(pipe->read_fd, NULL, run->to->source.fd, NULL,
 						  pipe->filled, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 
 		if (sent < 0 && errno == EAGAIN)
 			return send_blocked(run);
-		if (sent < 0 && errno == EINVAL)
-			relay->no_splice = true;
-		if (sent < 0 && (errno == EINTR || errno == EINVAL))
+		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent <= 0)
 			return to_failed(run, sent ? errno : EPIPE);
@@ -239,7 +216,12 @@ static enum step forward(struct run *run, size_t len, bool peeked, bool is_last)
 		return sent < len ? send_blocked(run) : STEP_GO_ON;
 	}
 	run->relay->bytes += len;
-	return keep_rest(run, sent, len);
+	if (sent == len)
+		return STEP_GO_ON;
+	run->relay->rest = slab_get(run->kit->slab, run->kit->buffer + sent, len - sent);
+	if (!run->relay->rest)
+		return from_failed(run, ENOMEM);
+	return send_blocked(run);
 }
 
 static enum step copy_once(struct run *run)

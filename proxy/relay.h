@@ -70,6 +70,12 @@ enum relay_result {
 enum relay_result relay_run(struct relay *relay, struct leg *from, struct leg *to,
 			    enum relay_mode mode, const struct relay_kit *kit);
 
+/* Send bytes of our own (at most SLAB_CHUNK_MAX) ahead of everything that is relayed; what is not
+ * taken at once is the first of the rest. `more`: relay_run() follows, with bytes for the same
+ * segment. A socket that fails is noted in to->error. 0, or -ENOMEM at the `buffers` cap. */
+int relay_precede(struct relay *relay, struct leg *to, const void *bytes, size_t len, bool more,
+		  const struct relay_kit *kit);
+
 /* Whether bytes are on their way through this process. */
 bool relay_is_holding(const struct relay *relay);
 

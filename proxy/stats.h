@@ -19,6 +19,8 @@ struct listener_counts {
 	uint64_t open;           /* gauge */
 	uint64_t received_bytes; /* from clients */
 	uint64_t sent_bytes;     /* to clients */
+	uint64_t proxy_headers;  /* PROXY headers taken, LOCAL included */
+	uint64_t proxy_errors;   /* sessions refused for theirs, or for whose it was */
 	uint64_t keyed;          /* sessions balanced by their client's address */
 	uint64_t keyed_trusted;  /* those whose address was a trusted balancer's */
 };

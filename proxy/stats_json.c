@@ -53,6 +53,21 @@ static json_t *accepted_by(const void *stats, size_t worker)
 	return json_integer(count_read(&listener->counts[worker].c.accepted));
 }
 
+/* Sessions by the AWS VPC endpoint they came through. */
+static json_t *vpce_json(const struct listener_stats *stats)
+{
+	json_t *object = json_object();
+	uint64_t sessions = 0;
+	const char *id;
+
+	for (size_t i = 0; (id = listener_stats_vpce(stats, i, &sessions)); i++)
+		if (json_object_set_new(object, id, json_integer((json_int_t)sessions)) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
 json_t *stats_listener_json(const struct listener_stats *stats)
 {
 	struct listener_counts sum;
@@ -64,6 +79,8 @@ json_t *stats_listener_json(const struct listener_stats *stats)
 		   {"shed", json_integer(sum.shed)}, {"probes", json_integer(sum.probes)},
 		   {"received_bytes", json_integer(sum.received_bytes)},
 		   {"sent_bytes", json_integer(sum.sent_bytes)},
+		   {"proxy_headers", json_integer(sum.proxy_headers)},
+		   {"proxy_errors", json_integer(sum.proxy_errors)}, {"vpce", vpce_json(stats)},
 		   {"accepted_by_worker", jot_array(stats->worker_count, accepted_by, stats)});
 }
 

@@ -109,6 +109,8 @@ static bool may_open_fast(const struct session *session)
 
 	if (!session->pool->pool->conf->tcp.fast_open)
 		return false;
+	if (session->pool->pool->conf->proxy_protocol != PROXY_SEND_OFF)
+		return true;
 	SYS(IOCTL, ioctl(session->client.source.fd, FIONREAD, &waiting));
 	return waiting > 0;
 }

@@ -7,8 +7,8 @@
  * read to the end, and the other leg's send queue watched until the peer has acknowledged all of
  * it, for 5 s at most; only then the other leg is reset. Without that wait most of what was sent
  * before an RST never arrives, because a reset discards the send queue. A probe (no byte either
- * way, closed by the client without an error, at once or by a trusted balancer) is counted and not
- * logged.
+ * way, closed by the client without an error, at once or by a trusted balancer; or one whose PROXY
+ * header said so, ended by whoever is checking) is counted and not logged.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -20,6 +20,7 @@
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
+#include "proxy/greeting.h"
 #include "proxy/listener_stats.h"
 #include "proxy/session/internal.h"
 #include "proxy/target.h"
@@ -100,6 +101,10 @@ void session_flush(struct session *session)
 
 static bool is_probe(const struct session *session)
 {
+	if (session->is_probe)
+		return !reason_is_error(session->reason) ||
+		       session->reason == REASON_CLIENT_ABORT ||
+		       session->reason == REASON_CLIENT_RST;
 	if (session->to_backend.bytes || session->to_client.bytes ||
 	    session->reason != REASON_CLIENT_FIN)
 		return false;
@@ -178,6 +183,8 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 	leg_close(&session->client, reset & RESET_CLIENT);
 	leg_close(&session->backend, reset & RESET_BACKEND);
 	ports_give_back(&session->lease);
+	greeting_free(session->greeting);
+	session->greeting = NULL;
 	relay_drop(&session->to_backend, &env->kit);
 	relay_drop(&session->to_client, &env->kit);
 	release_target(session);

@@ -2,7 +2,8 @@
  *
  * What the files of a session share: session.c tells the story, choose.c finds it a backend
  * by its key.c,
- * closing.c ends it, timing.c watches its clocks, cache.c keeps its memory.
+ * greeting.c hears and says what comes before the payload, closing.c ends it, timing.c watches its
+ * clocks, cache.c keeps its memory.
  */
 #pragma once
 
@@ -10,6 +11,18 @@
 
 /* All state changes go through here; must()s the transition table. */
 void session_move(struct session *session, enum session_state state);
+
+/* greeting.c: hear the client's PROXY header, if its listener expects one, and then dial. */
+void session_greet(struct session *session);
+void session_hear(struct session *session); /* more has come */
+void session_greeting_timed_out(struct session *session);
+
+/* greeting.c: tell the backend who the client is, if the pool wants it. False: the session ended.
+ */
+bool session_announce(struct session *session);
+
+/* greeting.c: the client, as the header says where there is one; to be borrowed. */
+const struct addr *session_source(const struct session *session);
 
 /* choose.c: pick a target and start dialing it, over and over until an attempt is under way; ends
  * the session when there is nobody left to try. */
@@ -49,6 +62,7 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 
 /* record.c: ask both sockets for their local addresses while they know them, for the flow log. */
 void session_note_addresses(struct session *session);
+void session_note_local(struct leg *leg); /* whatever the log wants */
 
 /* timing.c */
 void session_on_timer(struct timer *timer);

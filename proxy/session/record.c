@@ -13,10 +13,11 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
+#include "proxy/greeting.h"
 #include "proxy/session/internal.h"
 #include "proxy/target.h"
 
-static void note_local(struct leg *leg)
+void session_note_local(struct leg *leg)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
@@ -31,8 +32,8 @@ void session_note_addresses(struct session *session)
 {
 	if (!session->env->ring || session->view->snapshot->config->flow.format == FLOW_OFF)
 		return;
-	note_local(&session->client);
-	note_local(&session->backend);
+	session_note_local(&session->client);
+	session_note_local(&session->backend);
 }
 
 static void describe_leg(const struct leg *leg, struct flow_leg *ret_leg)
@@ -49,6 +50,16 @@ static void describe_leg(const struct leg *leg, struct flow_leg *ret_leg)
 	ret_leg->rtt_us = info.tcpi_rtt;
 	ret_leg->retransmits = info.tcpi_total_retrans;
 	ret_leg->delivery_rate = info.tcpi_delivery_rate;
+}
+
+static void describe_greeting(const struct greeting *greeting, struct flow_record *record)
+{
+	if (!greeting)
+		return;
+	record->proxy_source = greeting->source;
+	record->proxy_destination = greeting->destination;
+	if (greeting->vpce)
+		snprintf(record->vpce, sizeof(record->vpce), "%s", greeting->vpce);
 }
 
 void session_describe(const struct session *session, struct flow_record *ret_record)
@@ -72,6 +83,7 @@ void session_describe(const struct session *session, struct flow_record *ret_rec
 	};
 	describe_leg(&session->client, &ret_record->client);
 	describe_leg(&session->backend, &ret_record->backend);
+	describe_greeting(session->greeting, ret_record);
 	snprintf(ret_record->listener, sizeof(ret_record->listener), "%s", session->listener->name);
 	snprintf(ret_record->pool, sizeof(ret_record->pool), "%s", session->pool->pool->conf->name);
 	if (session->target)

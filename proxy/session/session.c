@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The life of a connection, top to bottom: a client was accepted, a target is chosen and dialed
- * (choose.c), bytes are relayed both ways, each FIN is passed on by itself, and when both relays
- * are shut it ends (closing.c) with one reason and one flow record.
+ * The life of a connection, top to bottom: a client was accepted, its PROXY header is read if there
+ * is to be one (greeting.c), a target is chosen and dialed (choose.c), bytes are relayed both ways,
+ * each FIN is passed on by itself, and when both relays are shut it ends (closing.c) with one
+ * reason and one flow record.
  *
  * Until the backend is connected nothing is read from the client: its bytes wait in the kernel, so
  * a retry on another target loses nothing. Failure modes: no memory or no room in epoll ends the
@@ -33,7 +34,9 @@ static void on_backend_event(struct loop_source *source, uint32_t events);
 static void on_ready(struct loop_task *task);
 
 static const bool transitions[SESSION_STATES][SESSION_STATES] = {
-	[SESSION_ACCEPTED] = {[SESSION_DIALING] = true, [SESSION_CLOSED] = true},
+	[SESSION_ACCEPTED] =
+		{[SESSION_GREETING] = true, [SESSION_DIALING] = true, [SESSION_CLOSED] = true},
+	[SESSION_GREETING] = {[SESSION_ACCEPTED] = true, [SESSION_CLOSED] = true},
 	[SESSION_DIALING] = {[SESSION_ACCEPTED] = true, /* a retry selects again */
 			     [SESSION_RELAYING] = true,
 			     [SESSION_CLOSED] = true},
@@ -104,7 +107,7 @@ void session_begin(struct session_env *env, struct view *view, size_t listener_i
 	count_add(&env->counts->sessions_open, 1);
 	count_add(&stats->counts[env->worker].c.open, 1);
 	pool_view_earn(session->pool);
-	session_dial(session);
+	session_greet(session);
 }
 
 bool session_watch_client(struct session *session)
@@ -131,6 +134,8 @@ void session_connected(struct session *session)
 	count_add(&session->target->counts[env->worker].c.open, 1);
 	session_note_addresses(session);
 	session_arm_relaying(session);
+	if (!session_announce(session))
+		return;
 	if (!session->client.registered)
 		session->client.readable = true;
 	session_pump(session);
@@ -149,7 +154,7 @@ static void account(struct session *session, uint64_t received, uint64_t sent, b
 		return;
 	session->active_us = env->loop.now_us;
 	if (to_backend) {
-		if (!session->client_first_us)
+		if (received && !session->client_first_us)
 			session->client_first_us = session_age_us(session);
 		count_add(&env->counts->client_received_bytes, received);
 		count_add(&listener->received_bytes, received);
@@ -228,6 +233,8 @@ static void on_client_event(struct loop_source *source, uint32_t events)
 		session_pump(session);
 	else if (session->state == SESSION_FLUSHING)
 		session_flush(session);
+	else if (session->state == SESSION_GREETING)
+		session_hear(session);
 	else if (session->client.error)
 		session_end(session, REASON_CLIENT_ABORT, RESET_BOTH);
 }

@@ -3,8 +3,10 @@
  * A session: one client connection, the backend connection it is relayed to, and all that is known
  * about the two.
  *
- *              +-----------------+    retry
- *              v                 |
+ *  GREETING                            a PROXY header is expected
+ *   ^    |
+ *   |    v      +----------------+    retry
+ *   |           v                |
  *  ACCEPTED -> DIALING ----------+
  *     |          |   \
  *     |          |    +-> RELAYING -----------+
@@ -29,6 +31,7 @@
 #include "proxy/view.h"
 
 struct flow_ring;
+struct greeting;
 struct listener_stats;
 struct session_cache;
 
@@ -51,6 +54,7 @@ struct session_env {
 
 enum session_state {
 	SESSION_ACCEPTED,
+	SESSION_GREETING,
 	SESSION_DIALING,
 	SESSION_RELAYING,
 	SESSION_FLUSHING,
@@ -73,7 +77,8 @@ struct session {
 	struct pool_view *pool;
 	const struct listener_conf *listener;
 	struct listener_stats *listener_stats;
-	struct target *target; /* reserved, or NULL */
+	struct target *target;     /* reserved, or NULL */
+	struct greeting *greeting; /* what its PROXY header said; NULL: it had none */
 	struct port_lease lease;
 	uint64_t id;
 	uint64_t accepted_us;
@@ -95,6 +100,8 @@ struct session {
 	bool attempted : 1;     /* at least one target was dialed */
 	bool matured : 1;       /* lived long enough for keepalive to be worth its system calls */
 	bool client_failed : 1; /* while FLUSHING: which leg did */
+	bool header_begun : 1;  /* while GREETING: part of a PROXY header is here */
+	bool is_probe : 1;      /* it said so (LOCAL), or never said a byte */
 };
 
 struct session_cache *session_cache_new(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The clocks of a session, on one timer: the connect deadline while dialing; keepalive once it has
+ * The clocks of a session, on one timer: that of the PROXY header while greeting; the
+ * connect deadline while dialing; keepalive once it has
  * lived a second, then idle, half-close, lifetime and our own closing while relaying; the 5 s
  * bound while flushing. Bytes do not re-arm it. They only move `active_us`, and the timer, when it
  * comes, sees how much is left.
@@ -228,6 +229,9 @@ void session_on_timer(struct timer *timer)
 	struct session *session = container_of(timer, struct session, timer);
 
 	switch (session->state) {
+	case SESSION_GREETING:
+		session_greeting_timed_out(session);
+		break;
 	case SESSION_DIALING:
 		on_dialing_timer(session);
 		break;

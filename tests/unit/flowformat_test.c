@@ -33,6 +33,8 @@ static struct flow_record sample(void)
 		.spliced_bytes = 65536,
 		.client = {addr_of("10.0.0.1:443"), addr_of("10.9.8.7:50000"), 512, 3, 1000000},
 		.backend = {addr_of("10.0.0.1:40000"), addr_of("[2001:db8::1]:80"), 64, 0, 77},
+		.proxy_source = addr_of("203.0.113.9:1025"),
+		.proxy_destination = addr_of("198.51.100.2:443"),
 		.id = 42,
 		.worker = 5,
 		.reason = REASON_BACKEND_RST,
@@ -40,6 +42,7 @@ static struct flow_record sample(void)
 		.listener = "web",
 		.pool = "app",
 		.target = "db.internal:80/2001:db8::1",
+		.vpce = "vpce-08d2",
 	};
 }
 
@@ -78,7 +81,9 @@ START_TEST(text_line_has_every_field_in_order)
 	ck_assert_str_eq(as_text(&record),
 			 "time=2026-01-02T03:04:05.678Z id=42 listener=web pool=app "
 			 "target=db.internal:80/2001:db8::1 client=10.9.8.7:50000 "
-			 "client_local=10.0.0.1:443 backend_local=10.0.0.1:40000 "
+			 "client_local=10.0.0.1:443 proxy_source=203.0.113.9:1025 "
+			 "proxy_destination=198.51.100.2:443 vpce=vpce-08d2 "
+			 "backend_local=10.0.0.1:40000 "
 			 "backend=[2001:db8::1]:80 connect_ms=1.204 client_first_ms=0.080 "
 			 "backend_first_ms=2001.007 duration_ms=3600000.000 client_bytes=4096 "
 			 "backend_bytes=9223372036854775807 relay=mixed spliced_bytes=65536 "
@@ -95,10 +100,13 @@ START_TEST(json_line_has_the_same_fields_with_types)
 
 	record.backend_bytes = 65536;
 	json = as_json(&record);
-	ck_assert_uint_eq(json_object_size(json), 26);
+	ck_assert_uint_eq(json_object_size(json), 29);
 	ck_assert_str_eq(string_of(json, "time"), "2026-01-02T03:04:05.678Z");
 	ck_assert_str_eq(string_of(json, "listener"), "web");
 	ck_assert_str_eq(string_of(json, "client"), "10.9.8.7:50000");
+	ck_assert_str_eq(string_of(json, "proxy_source"), "203.0.113.9:1025");
+	ck_assert_str_eq(string_of(json, "proxy_destination"), "198.51.100.2:443");
+	ck_assert_str_eq(string_of(json, "vpce"), "vpce-08d2");
 	ck_assert_str_eq(string_of(json, "backend"), "[2001:db8::1]:80");
 	ck_assert_str_eq(string_of(json, "reason"), "backend_rst");
 	ck_assert_int_eq(json_integer_value(json_object_get(json, "id")), 42);
@@ -113,6 +121,7 @@ START_TEST(what_never_happened_is_a_dash_or_null)
 	struct flow_record record = {.reason = REASON_CONNECT_REFUSED, .listener = "web"};
 	static const char *const absent[] = {"pool",       "target",          "client",
 					     "backend",    "client_local",    "backend_local",
+					     "vpce",       "proxy_source",    "proxy_destination",
 					     "connect_ms", "client_first_ms", "backend_first_ms"};
 	json_t *json = as_json(&record);
 	const char *text = as_text(&record);
@@ -176,10 +185,12 @@ START_TEST(worst_record_fits_a_line_and_a_smaller_one_is_refused)
 	record.reason = REASON_CONNECT_UNREACHABLE;
 	record.client.local = (struct addr){.family = AF_UNIX, .path = path};
 	record.client.peer = record.backend.local = record.backend.peer = record.client.local;
+	record.proxy_source = record.proxy_destination = record.client.local;
 	memset(record.listener, '\x01', sizeof(record.listener) - 1);
 	memset(record.pool, '\x01', sizeof(record.pool) - 1);
 	memset(record.target, '\x01', sizeof(record.target) - 1);
-	record.listener[31] = record.pool[31] = record.target[63] = '\0';
+	memset(record.vpce, '\x01', sizeof(record.vpce) - 1);
+	record.listener[31] = record.pool[31] = record.target[63] = record.vpce[63] = '\0';
 	json_t *json = as_json(&record);
 
 	json_decref(json);

@@ -79,6 +79,7 @@ START_TEST(paths_of_unix_sockets_do_not_outlive_the_configuration)
 	struct flow_record record = {
 		.client.local = {.family = AF_UNIX, .path = "/run/a.sock"},
 		.backend.peer = {.family = AF_UNIX, .path = "/run/b.sock"},
+		.proxy_source = {.family = AF_UNIX, .path = "/run/c.sock"},
 	};
 	const struct flow_record *front;
 
@@ -87,6 +88,7 @@ START_TEST(paths_of_unix_sockets_do_not_outlive_the_configuration)
 	ck_assert_int_eq(front->client.local.family, AF_UNIX);
 	ck_assert_ptr_null(front->client.local.path);
 	ck_assert_ptr_null(front->backend.peer.path);
+	ck_assert_ptr_null(front->proxy_source.path);
 	flow_ring_free(ring);
 }
 END_TEST

@@ -53,6 +53,47 @@ START_TEST(nothing_readable_costs_no_call)
 }
 END_TEST
 
+START_TEST(bytes_of_our_own_leave_in_one_segment_with_the_first_relayed)
+{
+	uint8_t own[100];
+
+	pattern_fill(own, 0, sizeof(own));
+	relay_rig_open(&rig, PLENTY, 0);
+	relay_rig_feed(&rig, sizeof(own), 1000);
+	ck_assert_int_eq(relay_precede(&rig.relay, &rig.to, own, sizeof(own), true, &rig.kit), 0);
+	expect_silence(rig.receiver);
+	ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
+	expect_pattern(rig.receiver, 0, 1100);
+	ck_assert_uint_eq(rig.relay.bytes, 1000);
+	ck_assert_int_eq(relay_precede(&rig.relay, &rig.to, own, sizeof(own), false, &rig.kit), 0);
+	expect_pattern(rig.receiver, 0, 100);
+	relay_rig_close(&rig);
+}
+END_TEST
+
+START_TEST(bytes_of_our_own_that_do_not_fit_still_come_first)
+{
+	static uint8_t own[SLAB_CHUNK_MAX];
+
+	pattern_fill(own, 0, sizeof(own));
+	relay_rig_open(&rig, PLENTY, 4096);
+	ck_assert_int_eq(relay_precede(&rig.relay, &rig.to, own, sizeof(own), false, &rig.kit), 0);
+	ck_assert(rig.relay.blocked && relay_is_holding(&rig.relay));
+	relay_rig_feed(&rig, sizeof(own), 1000);
+	for (uint64_t got = 0; got < sizeof(own) + 1000;) {
+		wait_for_events(rig.receiver, POLLIN);
+		got += take_pattern(rig.receiver, got);
+		ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
+	}
+	ck_assert_uint_eq(rig.relay.bytes, 1000);
+	relay_rig_close(&rig);
+	relay_rig_open(&rig, 0, 4096);
+	ck_assert_int_eq(relay_precede(&rig.relay, &rig.to, own, sizeof(own), false, &rig.kit),
+			 -ENOMEM);
+	relay_rig_close(&rig);
+}
+END_TEST
+
 /* One event of `len` bytes, all of which get through. */
 static void one_event(uint64_t from, size_t len)
 {
@@ -573,6 +614,8 @@ int main(void)
 		small_message_costs_one_recv_and_one_send,
 		unix_sockets_are_relayed_like_tcp,
 		nothing_readable_costs_no_call,
+		bytes_of_our_own_leave_in_one_segment_with_the_first_relayed,
+		bytes_of_our_own_that_do_not_fit_still_come_first,
 		splicing_begins_after_a_bulky_event_and_ends_after_a_small_one,
 		pipe_is_given_back_when_it_is_empty,
 		modes_force_copying_or_splicing,

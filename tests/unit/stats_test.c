@@ -61,6 +61,9 @@ static void setup(void)
 		targets[0]->counts[i].c.received_bytes = 1;
 		listeners[0]->counts[i].c.accepted = 4 + i;
 		listeners[0]->counts[i].c.shed = 1;
+		listeners[0]->counts[i].c.proxy_headers = 4;
+		listeners[0]->counts[i].c.proxy_errors = 2;
+		listener_stats_count_vpce(listeners[0], "vpce-08d2");
 	}
 	workers[1].reasons[REASON_INTERNAL] = 2;
 	listeners[0]->open = 6;
@@ -157,6 +160,9 @@ START_TEST(json_has_each_listener_and_target)
 	ck_assert_str_eq(json_string_value(json_object_get(listener, "name")), "web");
 	ck_assert_int_eq(number(listener, "accepted"), 15);
 	ck_assert_int_eq(number(listener, "shed"), 3);
+	ck_assert_int_eq(number(listener, "proxy_headers"), 12);
+	ck_assert_int_eq(number(listener, "proxy_errors"), 6);
+	ck_assert_int_eq(number(json_object_get(listener, "vpce"), "vpce-08d2"), 3);
 	ck_assert_int_eq(number(listener, "open"), 6);
 	ck_assert_uint_eq(json_array_size(spread), WORKERS);
 	ck_assert_int_eq(json_integer_value(json_array_get(spread, 2)), 6);
