@@ -148,6 +148,9 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -c -o $@ $<
 
+# Files that are embedded, which the compiler does not list as dependencies.
+$(BUILD)/proxy/admin/pages.o: proxy/admin/dashboard.html proxy/admin/openapi.json
+
 # A unit test that needs linker flags says so itself: /* link: -Wl,--wrap=clock_gettime */
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-check
 	$(call say,LINK,$@)

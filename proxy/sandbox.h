@@ -18,6 +18,7 @@ enum sandbox_role {
 	SANDBOX_RESOLVER, /* asks the system's resolver for names */
 	SANDBOX_ZONE,     /* asks a metadata service, by address or by name */
 	SANDBOX_HEALTH,   /* connects to targets and reads what they answer */
+	SANDBOX_ADMIN,    /* reads and answers requests, on sockets it was given */
 	SANDBOX_ROLES
 };
 

@@ -110,6 +110,10 @@ struct admin_ops {
 	/* Make an idle worker turn its loop once, so that it is not taken for a stuck one. Called
 	 * on admin's thread: may only write an eventfd(2), or do as little. */
 	void (*wake_worker)(void *context, unsigned index);
+
+	/* The workers' counters, for handlers; admin_start() sets these two. */
+	struct worker_counts *const *counts;
+	unsigned worker_count;
 };
 
 /* --- main's side --- */

@@ -79,6 +79,13 @@ static const char *const worker_calls[] = {
 /* To print a link-local address, its interface's name is asked for through a socket. */
 static const char *const writer_calls[] = {"ioctl", "fsync", "lseek", NULL};
 
+/* What libmicrohttpd and our loop call on listening sockets that are open already. */
+static const char *const admin_calls[] = {
+	"accept4",     "epoll_ctl",  "epoll_pwait", "epoll_pwait2", "epoll_wait", "getpeername",
+	"getsockname", "getsockopt", "ioctl",       "recvfrom",     "recvmsg",    "sendmsg",
+	"sendto",      "setsockopt", "shutdown",    NULL,
+};
+
 /* What getaddrinfo(3) comes to with the usual modules: files, dns, resolve, myhostname, mymachines
  * and nis, each of which may be loaded in the call. */
 static const char *const resolver_calls[] = {
@@ -161,6 +168,7 @@ static const char *const *const role_calls[SANDBOX_ROLES] = {
 	[SANDBOX_MAIN] = main_calls,     [SANDBOX_WORKER] = worker_calls,
 	[SANDBOX_WRITER] = writer_calls, [SANDBOX_RESOLVER] = resolver_calls,
 	[SANDBOX_ZONE] = zone_calls,     [SANDBOX_HEALTH] = health_calls,
+	[SANDBOX_ADMIN] = admin_calls,
 };
 
 enum mode { MODE_REFUSE, MODE_KILL, MODE_OFF };

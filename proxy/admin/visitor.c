@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection to a door. Happy path: a request's headers come, then its body; it is routed and
+ * read; the connection is suspended and the request goes to main; when it is back, its answer is
+ * written, and the next request may come.
+ *
+ * Failure modes: headers, body or the reading of the answer take too long (cut off); too many
+ * headers (431), too large a body (413); main does not answer in time (503, and the request is
+ * freed when it comes back after all).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/admin/transport.h"
+#include "proxy/base/jot.h"
+
+#define BODY_FIRST 4096
+
+static const char out_of_memory[] = "{\"error\":\"out of memory\"}";
+static const char no_answer[] = "{\"error\":\"the main thread does not answer\"}";
+
+static void arm(struct visitor *visitor, uint64_t delay_ms)
+{
+	loop_arm(&visitor->door->transport->loop, &visitor->timer, delay_ms);
+}
+
+static void forget_body(struct visitor *visitor)
+{
+	visitor->door->transport->body_bytes -= visitor->body_capacity;
+	free(visitor->body);
+	visitor->body = NULL;
+	visitor->body_size = visitor->body_capacity = 0;
+}
+
+/* Too slow. The library hears of it as of any peer that left (shutdown(2) makes the socket
+ * readable), and cleans up. */
+static void on_late(struct timer *timer)
+{
+	struct visitor *visitor = container_of(timer, struct visitor, timer);
+
+	if (visitor->away)
+		visitor_give_up(visitor);
+	else
+		shutdown(visitor->fd, SHUT_RDWR);
+}
+
+void visitor_give_up(struct visitor *visitor)
+{
+	visitor->request->visitor = NULL; /* freed when main gives it back */
+	visitor->request = NULL;
+	visitor->late = true;
+	visitor->away = false;
+	MHD_resume_connection(visitor->connection);
+}
+
+void visitor_answered(struct admin_request *request)
+{
+	struct visitor *visitor = request->visitor;
+
+	if (!visitor) {
+		request_free(request);
+		return;
+	}
+	visitor->away = false;
+	MHD_resume_connection(visitor->connection);
+}
+
+static void begin_visit(struct door *door, struct MHD_Connection *connection,
+			struct visitor *visitor)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	visitor->door = door;
+	visitor->connection = connection;
+	visitor->fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	visitor->uid = (uid_t)-1;
+	if (door->kind == DOOR_SOCKET &&
+	    !getsockopt(visitor->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)) {
+		visitor->uid = peer.uid;
+		visitor->pid = peer.pid;
+	}
+	timer_init(&visitor->timer, on_late);
+	list_push_back(&door->transport->visitors, &visitor->link);
+	arm(visitor, TRANSPORT_HEAD_MS);
+}
+
+void visitor_notify(void *door, struct MHD_Connection *connection, void **context,
+		    enum MHD_ConnectionNotificationCode code)
+{
+	struct visitor *visitor = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		visitor = calloc(1, sizeof(*visitor));
+		if (visitor)
+			begin_visit(door, connection, visitor);
+		*context = visitor;
+	} else if (visitor) {
+		timer_cancel(&visitor->timer);
+		list_remove(&visitor->link);
+		free(visitor);
+		*context = NULL;
+	}
+}
+
+static struct visitor *visitor_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+		->socket_context;
+}
+
+void visitor_completed(void *door, struct MHD_Connection *connection, void **marker,
+		       enum MHD_RequestTerminationCode code)
+{
+	struct visitor *visitor = visitor_of(connection);
+
+	if (!visitor)
+		return;
+	if (visitor->away)
+		visitor->request->visitor = NULL;
+	else
+		request_free(visitor->request);
+	visitor->request = NULL;
+	visitor->away = visitor->late = false;
+	forget_body(visitor);
+	arm(visitor, TRANSPORT_IDLE_MS);
+}
+
+/* --- answering --- */
+
+/* Nothing that is shown can be taken for something else, kept, or fetch anything. */
+static bool add_headers(struct MHD_Response *response, const char *type, const char *allow)
+{
+	bool ok = MHD_add_response_header(response, "Content-Type", type) &&
+		  MHD_add_response_header(response, "Cache-Control", "no-store") &&
+		  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") &&
+		  MHD_add_response_header(response, "X-Frame-Options", "DENY") &&
+		  MHD_add_response_header(response, "Content-Security-Policy",
+					  "default-src 'none'; style-src 'unsafe-inline'; "
+					  "script-src 'unsafe-inline'; connect-src 'self'; "
+					  "img-src data:");
+
+	return ok && (!allow || MHD_add_response_header(response, "Allow", allow));
+}
+
+static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const char *type,
+				 const char *allow, char *text, enum MHD_ResponseMemoryMode mode)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, mode);
+	enum MHD_Result result = MHD_NO;
+
+	if (!response) {
+		if (mode == MHD_RESPMEM_MUST_FREE)
+			free(text);
+		return MHD_NO;
+	}
+	if (add_headers(response, type, allow))
+		result = MHD_queue_response(visitor->connection, status, response);
+	MHD_destroy_response(response);
+	arm(visitor, TRANSPORT_SEND_MS);
+	return result;
+}
+
+static enum MHD_Result send_fixed(struct visitor *visitor, unsigned status, const char *text)
+{
+	return send_text(visitor, status, "application/json", NULL, (char *)text,
+			 MHD_RESPMEM_PERSISTENT);
+}
+
+/* JSON is written down here, so that main need not. */
+static enum MHD_Result send_answer(struct visitor *visitor)
+{
+	struct admin_request *request = visitor->request;
+	const char *type = request->type ? request->type : "application/json";
+	char *text = request->text ? request->text : jot_dump(request->answer);
+
+	if (!text)
+		return send_fixed(visitor, MHD_HTTP_INTERNAL_SERVER_ERROR, out_of_memory);
+	request->text = NULL;
+	return send_text(visitor, (unsigned)request->status, type, request->allow, text,
+			 MHD_RESPMEM_MUST_FREE);
+}
+
+/* --- reading --- */
+
+static enum MHD_Result add_argument(void *request, enum MHD_ValueKind kind, const char *name,
+				    const char *value)
+{
+	return request_add_argument(request, name, value) ? MHD_YES : MHD_NO;
+}
+
+static void read_arguments(struct visitor *visitor)
+{
+	struct admin_request *request = visitor->request;
+	int count =
+		MHD_get_connection_values(visitor->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL);
+
+	if (count > REQUEST_ARGUMENTS)
+		request_refuse(request, 400, "at most %d arguments", REQUEST_ARGUMENTS);
+	else if (MHD_get_connection_values(visitor->connection, MHD_GET_ARGUMENT_KIND, add_argument,
+					   request) != count ||
+		 (int)request->argument_count != count)
+		request_reply(request, 500, NULL);
+}
+
+/* /healthz is answered without anybody's help. */
+static bool is_healthz(const struct admin_request *request)
+{
+	return request->method == METHOD_GET && !strcmp(request->path, "/healthz");
+}
+
+static void answer_healthz(const struct watch *watch, struct admin_request *request)
+{
+	char why[64];
+	bool stuck = watch_is_stuck(watch, why, sizeof(why));
+
+	request_reply(request, stuck ? 503 : 200,
+		      JOT({"healthy", json_boolean(!stuck)},
+			  {"reason", stuck ? jot_text(why) : json_null()}));
+}
+
+static void find_way(struct visitor *visitor)
+{
+	struct admin_request *request = visitor->request;
+
+	if (visitor->door->kind != DOOR_PROBE)
+		request_route(request, desk_routes, desk_route_count);
+	else if (is_healthz(request))
+		answer_healthz(visitor->door->transport->watch, request);
+	else
+		request_route(request, desk_probe_routes, desk_probe_route_count);
+}
+
+/* More than we read at all, as its length says. */
+static bool is_too_large(struct visitor *visitor)
+{
+	const char *text = MHD_lookup_connection_value(visitor->connection, MHD_HEADER_KIND,
+						       MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return text && strtoull(text, NULL, 10) > TRANSPORT_BODY_MAX;
+}
+
+static void refuse_large(struct admin_request *request)
+{
+	request_refuse(request, 413, "the body is larger than %u bytes", TRANSPORT_BODY_MAX);
+}
+
+/* The headers are there. What can be said by now is said when the body is over, unless it is too
+ * large to wait for. */
+static enum MHD_Result begin_request(struct visitor *visitor, const char *method, const char *url)
+{
+	struct admin_request *request = request_new(method, url);
+
+	if (!request)
+		return MHD_NO;
+	visitor->request = request;
+	request->visitor = visitor;
+	request->local = visitor->door->kind == DOOR_SOCKET;
+	request->uid = visitor->uid;
+	request->pid = visitor->pid;
+	arm(visitor, TRANSPORT_BODY_MS);
+	if (MHD_get_connection_values(visitor->connection, MHD_HEADER_KIND, NULL, NULL) >
+	    TRANSPORT_HEADERS)
+		request_refuse(request, 431, "more than %d headers", TRANSPORT_HEADERS);
+	else if (is_too_large(visitor))
+		refuse_large(request);
+	else
+		read_arguments(visitor);
+	if (!request->status)
+		find_way(visitor);
+	return is_too_large(visitor) ? send_answer(visitor) : MHD_YES;
+}
+
+static bool grow(struct visitor *visitor, size_t needed)
+{
+	struct transport *transport = visitor->door->transport;
+	size_t capacity = visitor->body_capacity ? visitor->body_capacity : BODY_FIRST;
+	char *grown;
+
+	while (capacity < needed)
+		capacity *= 2;
+	if (transport->body_bytes - visitor->body_capacity + capacity > TRANSPORT_BODIES)
+		return false;
+	grown = realloc(visitor->body, capacity);
+	if (!grown)
+		return false;
+	transport->body_bytes += capacity - visitor->body_capacity;
+	visitor->body = grown;
+	visitor->body_capacity = capacity;
+	return true;
+}
+
+/* What belongs to a request that is refused already is read and dropped, up to the same bound. */
+static enum MHD_Result read_body(struct visitor *visitor, const char *data, size_t size)
+{
+	struct admin_request *request = visitor->request;
+	size_t needed = visitor->body_size + size;
+
+	if (request->status) {
+		visitor->body_size = needed;
+		return needed > 2 * TRANSPORT_BODY_MAX ? MHD_NO : MHD_YES;
+	}
+	if (needed > TRANSPORT_BODY_MAX)
+		refuse_large(request);
+	else if (needed > visitor->body_capacity && !grow(visitor, needed))
+		request_refuse(request, 503, "too many large requests at once");
+	else
+		memcpy(visitor->body + visitor->body_size, data, size);
+	visitor->body_size = needed;
+	return MHD_YES;
+}
+
+static uint64_t patience_ms(const struct visitor *visitor)
+{
+	if (visitor->door->kind == DOOR_PROBE)
+		return TRANSPORT_READY_MS;
+	return visitor->request->route->flags & ROUTE_SLOW ? TRANSPORT_SLOW_MS : TRANSPORT_MAIN_MS;
+}
+
+static void submit(struct visitor *visitor)
+{
+	struct transport *transport = visitor->door->transport;
+
+	if (visitor->request->route->flags & ROUTE_SLOW && !timer_is_armed(&transport->poll_tick))
+		loop_arm(&transport->loop, &transport->poll_tick, TRANSPORT_POLL_MS);
+	arm(visitor, patience_ms(visitor));
+	visitor->away = true;
+	MHD_suspend_connection(visitor->connection);
+	request_queue_put(transport->inbox, visitor->request);
+}
+
+static enum MHD_Result end_request(struct visitor *visitor)
+{
+	struct admin_request *request = visitor->request;
+
+	if (!request->status && !request_parse(request, visitor->body, visitor->body_size))
+		return send_answer(visitor);
+	if (request->status)
+		return send_answer(visitor);
+	forget_body(visitor);
+	submit(visitor);
+	return MHD_YES;
+}
+
+enum MHD_Result visitor_handle(void *door, struct MHD_Connection *connection, const char *url,
+			       const char *method, const char *version, const char *upload,
+			       size_t *upload_size, void **marker)
+{
+	struct visitor *visitor = visitor_of(connection);
+
+	if (!visitor)
+		return MHD_NO;
+	if (!*marker) {
+		*marker = visitor;
+		return begin_request(visitor, method, url);
+	}
+	if (visitor->late)
+		return send_fixed(visitor, MHD_HTTP_SERVICE_UNAVAILABLE, no_answer);
+	if (*upload_size) {
+		size_t size = *upload_size;
+
+		*upload_size = 0;
+		return read_body(visitor, upload, size);
+	}
+	return end_request(visitor);
+}
