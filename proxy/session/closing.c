@@ -8,7 +8,7 @@
  * it, for 5 s at most; only then the other leg is reset. Without that wait most of what was sent
  * before an RST never arrives, because a reset discards the send queue. A probe (no byte either
  * way, closed by the client without an error, at once or by a trusted balancer; or one whose PROXY
- * header said so, ended by whoever is checking) is counted and not logged.
+ * header said so, however whoever checks ended it) is counted and not logged.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -99,17 +99,36 @@ void session_flush(struct session *session)
 		 waited_ms < FLUSH_POLL_MAX ? waited_ms + 1 : FLUSH_POLL_MAX);
 }
 
+static bool client_hung_up(enum reason reason)
+{
+	return reason == REASON_CLIENT_FIN || reason == REASON_CLIENT_ABORT ||
+	       reason == REASON_CLIENT_RST;
+}
+
+/* Whether no client stands behind the peer, as far as its header says: it names nobody, or the
+ * very connection that it comes on, as HAProxy's checks do with version 1. */
+static bool is_peers_own(const struct session *session)
+{
+	struct addr source = addr_unmap(session_source(session));
+	struct addr peer = addr_unmap(&session->client.peer);
+
+	return addr_equal(&source, &peer);
+}
+
 static bool is_probe(const struct session *session)
 {
+	bool own = is_peers_own(session);
+
 	if (session->is_probe)
-		return !reason_is_error(session->reason) ||
-		       session->reason == REASON_CLIENT_ABORT ||
-		       session->reason == REASON_CLIENT_RST;
-	if (session->to_backend.bytes || session->to_client.bytes ||
-	    session->reason != REASON_CLIENT_FIN)
+		return client_hung_up(session->reason) || !reason_is_error(session->reason);
+	if (session->to_backend.bytes)
+		return false;
+	if (session->greeting && own)
+		return client_hung_up(session->reason);
+	if (session->to_client.bytes || session->reason != REASON_CLIENT_FIN)
 		return false;
 	return session->env->loop.now_us - session->accepted_us < US_PER_SEC ||
-	       session_is_from_trusted(session);
+	       (own && session_is_from_trusted(session));
 }
 
 static bool is_logged(const struct session *session)

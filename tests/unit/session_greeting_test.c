@@ -390,6 +390,46 @@ START_TEST(v1_unknown_is_a_session_of_the_peer)
 }
 END_TEST
 
+static void expect_probe_after_reset(const char *line)
+{
+	say(line, strlen(line));
+	rig_until(rig.session->state == SESSION_RELAYING);
+	rig.server = accept_from(rig.listener);
+	close_hard(rig.client);
+	rig.client = -1;
+	expect_probe(REASON_CLIENT_RST);
+}
+
+START_TEST(a_check_by_version_1_is_a_probe_however_it_ends)
+{
+	char line[PROXYPROTO_V1_MAX];
+
+	open_with(REQUIRED, "");
+	begin_with("", 0);
+	expect_probe_after_reset("PROXY UNKNOWN\r\n");
+	open_with(REQUIRED, "");
+	begin_with("", 0);
+	snprintf(line, sizeof(line), "PROXY TCP4 127.0.0.1 127.0.0.1 %u 80\r\n",
+		 rig.session->client.peer.port);
+	expect_probe_after_reset(line);
+}
+END_TEST
+
+START_TEST(a_silent_client_behind_a_balancer_is_no_probe_of_the_balancers)
+{
+	open_with(REQUIRED, "");
+	make_greeting();
+	begin_with(made.bytes, made.len);
+	rig_until(rig.session->state == SESSION_RELAYING);
+	rig.server = accept_from(rig.listener);
+	rig_pass(60000);
+	end_by_client();
+	ck_assert_uint_eq(rig.counts.probes, 0);
+	ck_assert_uint_eq(flow_ring_length(rig.env.ring), 1);
+	rig_close();
+}
+END_TEST
+
 START_TEST(an_aborted_session_gives_back_what_its_header_took)
 {
 	open_with(REQUIRED, "");
@@ -536,6 +576,8 @@ int main(void)
 		a_probe_without_a_byte_is_welcome_where_a_header_is_required,
 		a_local_header_is_a_probe_whatever_it_says_then,
 		v1_unknown_is_a_session_of_the_peer,
+		a_check_by_version_1_is_a_probe_however_it_ends,
+		a_silent_client_behind_a_balancer_is_no_probe_of_the_balancers,
 		an_aborted_session_gives_back_what_its_header_took,
 		the_backend_is_told_the_client_without_a_header,
 		the_backend_is_told_what_the_header_said_tlvs_included,
