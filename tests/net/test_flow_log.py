@@ -21,7 +21,7 @@ FIELDS = set(
     "time id listener pool target client client_local backend_local backend connect_ms "
     "client_first_ms backend_first_ms duration_ms client_bytes backend_bytes relay spliced_bytes "
     "retries client_rtt_us client_retransmits client_rate backend_rtt_us backend_retransmits "
-    "backend_rate worker reason".split()
+    "backend_rate worker reason proxy_source proxy_destination vpce".split()
 )
 
 

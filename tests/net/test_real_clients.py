@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from harness.address import connect, free_address, text
 from harness.peers import pattern
+from harness.server import Server
 from harness.sluice import PATIENCE
 from harness.tools import need
 from harness.wait import eventually
@@ -26,43 +27,6 @@ def _run(*argv, within=20, **options):
     )
     assert result.returncode == 0, f"{argv}: {result.stdout!r} {result.stderr!r}"
     return result.stdout
-
-
-def _listens(address):
-    try:
-        connect(address, timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-class Server:
-    """A server of the distribution, as a child of ours in a directory of its own."""
-
-    def __init__(self, argv, address, directory, **options):
-        self.address = address
-        self.log = Path(directory) / "server.out"
-        with open(self.log, "wb") as log:
-            options = {"stdout": log, "stderr": log, "cwd": directory, **options}
-            self.process = subprocess.Popen([str(a) for a in argv], **options)
-        try:
-            eventually(lambda: self._is_up(), f"{argv[0]} listens", 20)
-        except AssertionError as error:
-            self.close()
-            raise AssertionError(f"{error}\n{self.log.read_text(errors='replace')}") from None
-
-    def _is_up(self):
-        assert self.process.poll() is None, "it ended"
-        return _listens(self.address)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture

@@ -62,10 +62,10 @@ def read_until_reset(sock):
         return bytes(data)
 
 
-def turned_away(address, send=b""):
+def turned_away(address, send=b"", source=None):
     """Connect, and fail unless a reset is all that comes; it may be as early as in connect()."""
     try:
-        with connect(address) as client:
+        with connect(address, source=source) as client:
             if send:
                 client.sendall(send)
             assert read_until_reset(client) == b""
