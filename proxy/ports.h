@@ -30,11 +30,12 @@ struct port_lease {
 struct ports *ports_new(unsigned index, unsigned worker_count);
 void ports_free(struct ports *ports);
 
-/* Re-read the range (proc(5), ip_local_port_range); queues already made keep theirs. */
+/* The range has changed (proc(5), ip_local_port_range): queues are made anew, and ports of the old
+ * ones that are out come back to nobody. */
 void ports_set_range(struct ports *ports, uint16_t low, uint16_t high);
 
 /* A port to try towards `to`, or a lease without a queue when the kernel may choose. `inflight` is
- * how many sessions the target has now over all workers, `now_us` the loop's clock. */
+ * how many sessions the target has now over all workers. */
 struct port_lease ports_take(struct ports *ports, const struct addr *from, const struct addr *to,
 			     uint32_t inflight);
 

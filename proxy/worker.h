@@ -25,6 +25,7 @@ enum worker_op {
 	WORKER_LISTEN,   /* accept on the attached fd */
 	WORKER_DRAIN,    /* listener `key`: no new connections, but all that are queued */
 	WORKER_UNLISTEN, /* listener `key`: accept what is queued, then close */
+	WORKER_PORTS,    /* source ports are `port_low` to `port_high` from now on */
 	WORKER_CLOSE,    /* close sessions gently, over `jitter_ms`, within `wait_ms` */
 	WORKER_ABORT,    /* reset what is left */
 	WORKER_STOP,     /* leave the loop; only without sessions */
@@ -42,6 +43,8 @@ struct worker_message {
 	struct addr local;
 	uint32_t jitter_ms;
 	uint32_t wait_ms;
+	uint16_t port_low;
+	uint16_t port_high;
 	bool shared;
 };
 

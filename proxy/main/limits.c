@@ -172,18 +172,19 @@ static bool can_own_fds(void)
 	return works;
 }
 
-static void read_ports(struct limits *limits)
+bool limits_refresh_ports(struct limits *limits)
 {
 	char text[64];
 	unsigned low, high;
 
-	limits->port_low = DEFAULT_PORT_LOW;
-	limits->port_high = DEFAULT_PORT_HIGH;
 	if (!read_line("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)) ||
 	    sscanf(text, "%u %u", &low, &high) != 2 || !low || low > high || high > UINT16_MAX)
-		return;
+		return false;
+	if (limits->port_low == low && limits->port_high == high)
+		return false;
 	limits->port_low = (uint16_t)low;
 	limits->port_high = (uint16_t)high;
+	return true;
 }
 
 static unsigned allowed_cpus(void)
@@ -220,7 +221,10 @@ static uint32_t sessions_per_worker(const struct limits *limits)
 
 void limits_derive(const struct config *config, struct limits *ret_limits)
 {
-	struct limits limits = {.cpus = allowed_cpus(), .own_fds = can_own_fds()};
+	struct limits limits = {.cpus = allowed_cpus(),
+				.own_fds = can_own_fds(),
+				.port_low = DEFAULT_PORT_LOW,
+				.port_high = DEFAULT_PORT_HIGH};
 
 	each_level("cpu.max", take_quota, &limits.quota_cpus);
 	if (limits.quota_cpus <= 0)
@@ -233,7 +237,7 @@ void limits_derive(const struct config *config, struct limits *ret_limits)
 		limits.pipes = PIPES_MAX;
 	limits.memory = available_memory();
 	limits.sessions = sessions_per_worker(&limits);
-	read_ports(&limits);
+	limits_refresh_ports(&limits);
 	*ret_limits = limits;
 }
 

@@ -90,7 +90,7 @@ void drain_signal(struct supervisor *sv, bool replaced);
 void drain_binding(struct supervisor *sv, struct binding *binding);
 void drain_init(struct supervisor *sv);
 
-/* watch.c: look at the counters now and then, from now on. */
+/* watch.c: look at counters and source ports now and then, from now on. */
 void watch_start(struct supervisor *sv);
 
 /* zones.c: the own zone as the configuration wants it. */

@@ -162,6 +162,9 @@ static int obey(struct worker *worker, const struct worker_message *message, int
 	case WORKER_UNLISTEN:
 		each_listener(worker, message->key, listener_stop);
 		return 0;
+	case WORKER_PORTS:
+		ports_set_range(worker->sessions.ports, message->port_low, message->port_high);
+		return 0;
 	case WORKER_CLOSE:
 		close_sessions(worker, message);
 		return 0;

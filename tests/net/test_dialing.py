@@ -2,6 +2,7 @@
 """Backends that refuse, vanish or hang up; retries, their budget, and what the client is told."""
 
 import socket
+import subprocess
 
 import pytest
 from harness.address import connect, free_address, text
@@ -246,3 +247,38 @@ def test_a_unix_target_that_is_not_there_counts_as_refusing(front, tmp_path):
     address, proxy = front(f"unix:{tmp_path}/nobody")
     turned_away(address)
     assert proxy.wait_flow()["reason"] == "connect_refused"
+
+
+def test_source_ports_follow_the_range_of_the_kernel(sluice, backend, tmp_path):
+    """In a network namespace, whose range is its own: one proxy connects to another by TCP.
+
+    The proxy takes the ports of its queue in order, so those of 20 connects lie close together; the
+    kernel jumps about.
+    """
+    need_root("to make a network namespace")
+    server = backend(echo, address=f"{tmp_path}/echo")
+    knob = "/proc/sys/net/ipv4/ip_local_port_range"
+    script = f'ip link set lo up && echo 20000 20099 >{knob} && exec "$@"'
+    log = {"format": "json"}
+    outer = sluice(
+        config=simple(f"unix:{tmp_path}/front", "127.0.0.1:7000", log=log, workers=1),
+        prefix=(need("unshare"), "-n", "sh", "-c", script, "sh"),
+    )
+    inside = (need("nsenter"), "-t", str(outer.pid), "-n")
+    sluice(config=simple("127.0.0.1:7000", f"unix:{tmp_path}/echo"), prefix=inside)
+
+    def ports_in_order():
+        seen = len(outer.flows())
+        for _ in range(50):
+            with connect(f"{tmp_path}/front") as client:
+                client.sendall(b"x")
+                assert client.recv(1) == b"x"
+        flows = outer.wait_flows(seen + 50)[seen:]
+        ports = [int(flow["backend_local"].split(":")[1]) for flow in flows]
+        assert max(ports[-20:]) - min(ports[-20:]) < 50, ports
+        return ports
+
+    assert all(20000 <= port <= 20099 for port in ports_in_order())
+    subprocess.run([*inside, "sh", "-c", f"echo 30000 30099 >{knob}"], check=True)
+    assert outer.wait_event("source_ports_changed").text == "source_ports=30000-30099"
+    assert all(30000 <= port <= 30099 for port in ports_in_order())

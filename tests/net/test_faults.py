@@ -55,6 +55,8 @@ HARMLESS = [
     "accept4:ECONNABORTED:every:5",
     "accept4:EINTR:every:4",
     "splice:EINVAL:1-",
+    "splice:EINVAL:every:2",
+    "splice:EINVAL:every:5",
     "pipe2:EMFILE:1-",
     "pipe2:ENFILE:every:2",
     "accept4:EMFILE:5-8",
@@ -92,7 +94,6 @@ HARMFUL = [
     ("calloc:ENOMEM:every:3", "no_memory"),
     ("calloc:ENOMEM:1-", "no_memory"),
     ("realloc:ENOMEM:1-", "no_memory"),
-    ("splice:EINVAL:every:5", None),
     ("splice:ENOMEM:every:7", "no_memory"),
     ("splice:ECONNRESET:every:9", None),
 ]
