@@ -221,8 +221,14 @@ START_TEST(port_range_is_read_and_nonsense_ignored)
 	limits = derive(1);
 	ck_assert_uint_eq(limits.port_low, 1024);
 	ck_assert_uint_eq(limits.port_high, 65535);
+	ck_assert(!limits_refresh_ports(&limits));
+	files[0].text = "2000\t3000\n";
+	ck_assert(limits_refresh_ports(&limits));
+	ck_assert_uint_eq(limits.port_low, 2000);
+	ck_assert_uint_eq(limits.port_high, 3000);
 	for (size_t i = 0; i < COUNT(nonsense); i++) {
 		files[0].text = nonsense[i];
+		ck_assert(!limits_refresh_ports(&limits));
 		limits = derive(1);
 		ck_assert_uint_eq(limits.port_low, 32768);
 		ck_assert_uint_eq(limits.port_high, 60999);

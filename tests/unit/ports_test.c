@@ -3,7 +3,7 @@
  * Source port queues: when they begin, what order they keep, and that the slices of the workers are
  * the whole range and share nothing. Time stands where a test puts it.
  */
-/* link: -Wl,--wrap=clock_gettime,--wrap=malloc */
+/* link: -Wl,--wrap=clock_gettime,--wrap=malloc,--wrap=calloc,--wrap=free */
 #include <time.h>
 
 #include "proxy/base/clock.h"
@@ -15,6 +15,12 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *now);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+static int blocks; /* allocated and not freed; the checks themselves move it, too */
 static uint64_t now_us = 1000 * US_PER_SEC;
 static bool no_memory;
 
@@ -27,7 +33,24 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *now)
 
 void *__wrap_malloc(size_t size)
 {
-	return no_memory ? NULL : __real_malloc(size);
+	void *memory = no_memory ? NULL : __real_malloc(size);
+
+	blocks += memory != NULL;
+	return memory;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	void *memory = __real_calloc(count, size);
+
+	blocks += memory != NULL;
+	return memory;
+}
+
+void __wrap_free(void *memory)
+{
+	blocks -= memory != NULL;
+	__real_free(memory);
 }
 
 static struct addr from, to;
@@ -293,20 +316,111 @@ START_TEST(without_memory_the_kernel_goes_on_choosing)
 }
 END_TEST
 
-START_TEST(new_range_leaves_queues_that_exist_alone)
+START_TEST(new_range_begins_new_queues_and_forgets_the_ports_of_the_old_ones)
 {
 	struct ports *ports = open_ports(0, 1, 10000, 10001);
-	struct addr other = addr_of("127.0.0.1:81");
-	struct port_lease lease = ports_take(ports, &from, &to, 100);
+	struct port_lease old[2] = {ports_take(ports, &from, &to, 100),
+				    ports_take(ports, &from, &to, 100)};
+	struct port_lease lease;
 
 	ports_set_range(ports, 20000, 20001);
+	lease = ports_take(ports, &from, &to, 100);
+	ck_assert_uint_eq(lease.port, 20000);
+	ports_give_back(&old[0]);
+	ports_set_aside(&old[1]);
 	ports_give_back(&lease);
+	for (int i = 1; i < 10; i++) {
+		lease = ports_take(ports, &from, &to, 100);
+		ck_assert_uint_eq(lease.port, 20000 + i % 2);
+		ports_give_back(&lease);
+	}
+	ports_free(ports);
+}
+END_TEST
+
+START_TEST(range_that_is_the_same_changes_nothing)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10001);
+	struct port_lease lease = ports_take(ports, &from, &to, 100);
+
+	ports_give_back(&lease);
+	ports_set_range(ports, 10000, 10001);
 	lease = ports_take(ports, &from, &to, 100);
 	ck_assert_uint_eq(lease.port, 10001);
 	ports_give_back(&lease);
-	lease = ports_take(ports, &from, &other, 100);
-	ck_assert_uint_eq(lease.port, 20000);
+	ports_free(ports);
+}
+END_TEST
+
+/* Go on with one other target, a connect a second. */
+static void pass_seconds(struct ports *ports, int seconds)
+{
+	struct addr other = from;
+
+	other.port = 81;
+
+	while (seconds--) {
+		struct port_lease lease = ports_take(ports, &from, &other, 0);
+
+		ports_give_back(&lease);
+		now_us += US_PER_SEC;
+	}
+}
+
+START_TEST(queues_of_targets_that_are_gone_are_freed)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10001);
+	int before, full, kept, left;
+
+	pass_seconds(ports, 1);
+	before = blocks;
+	for (unsigned i = 0; i < 2000; i++) {
+		struct port_lease lease;
+
+		to.v4.s_addr = htonl(0x0a000000 + i);
+		lease = ports_take(ports, &from, &to, 100);
+		ports_give_back(&lease);
+	}
+	full = blocks;
+	pass_seconds(ports, 119);
+	kept = blocks;
+	pass_seconds(ports, 257);
+	left = blocks;
+	ck_assert_int_eq(full, before + 4000);
+	ck_assert_int_eq(kept, full); /* a port may still be in TIME_WAIT */
+	ck_assert_int_eq(left, before);
+	ports_free(ports);
+}
+END_TEST
+
+START_TEST(thousand_new_targets_a_second_do_not_pile_up)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 60000);
+	int before = blocks;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		to.v4.s_addr = htonl(0x0a000000 + i);
+		ports_take(ports, &from, &to, 0);
+		now_us += 1000;
+		if (blocks > before + 11000)
+			ck_abort_msg("%d queues after %u targets", blocks - before, i);
+	}
+	ports_free(ports);
+}
+END_TEST
+
+START_TEST(queue_with_a_port_out_waits_for_it)
+{
+	struct ports *ports = open_ports(0, 1, 10000, 10001);
+	struct port_lease lease = ports_take(ports, &from, &to, 100);
+	struct port_lease next;
+
+	pass_seconds(ports, 1000);
+	next = ports_take(ports, &from, &to, 100);
+	ck_assert_ptr_eq(next.queue, lease.queue);
+	ck_assert_uint_eq(next.port, 10001);
 	ports_give_back(&lease);
+	ports_give_back(&next);
 	ports_free(ports);
 }
 END_TEST
@@ -327,7 +441,11 @@ int main(void)
 		pairs_of_source_and_target_have_queues_of_their_own,
 		many_targets_in_few_buckets_are_all_found_again,
 		without_memory_the_kernel_goes_on_choosing,
-		new_range_leaves_queues_that_exist_alone,
+		new_range_begins_new_queues_and_forgets_the_ports_of_the_old_ones,
+		range_that_is_the_same_changes_nothing,
+		queues_of_targets_that_are_gone_are_freed,
+		thousand_new_targets_a_second_do_not_pile_up,
+		queue_with_a_port_out_waits_for_it,
 	};
 
 	return run_tests("ports", tests, COUNT(tests));
