@@ -105,16 +105,16 @@ static int call_error(const struct client *client, CURLcode code)
 		return -ENOMEM;
 	case CURLE_WRITE_ERROR:
 		return -EFBIG;
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_BAD_FUNCTION_ARGUMENT:
-		err = connect_error(client->socket);
-		return err < 0 ? err : -ECONNREFUSED;
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 		return -ECONNRESET;
+	case CURLE_COULDNT_CONNECT:
+		err = connect_error(client->socket);
+		return err < 0 ? err : -ECONNREFUSED;
 	default:
-		return -EPROTO;
+		err = connect_error(client->socket);
+		return err < 0 ? err : -EPROTO;
 	}
 }
 

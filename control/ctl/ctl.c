@@ -90,7 +90,7 @@ static int refused(const struct ctl *ctl, const struct reply *reply)
 
 /* --- calls --- */
 
-static int unreachable(const struct ctl *ctl, int err)
+int ctl_unreachable(const struct ctl *ctl, int err)
 {
 	client_explain(ctl->client, err, stderr);
 	return err == -ETIMEDOUT ? CTL_TIMED_OUT : CTL_UNREACHABLE;
@@ -106,7 +106,7 @@ int ctl_call(struct ctl *ctl, const char *method, const struct path *path, const
 	int err = client_call(ctl->client, method, path->text, body, &reply);
 
 	if (err < 0)
-		return unreachable(ctl, err);
+		return ctl_unreachable(ctl, err);
 	if (reply.status >= 200 && reply.status < 300 && json_is_object(reply.json)) {
 		*ret_reply = reply;
 		return CTL_OK;
@@ -114,7 +114,7 @@ int ctl_call(struct ctl *ctl, const char *method, const struct path *path, const
 	int code = CTL_REFUSED;
 
 	if (reply.status >= 200 && reply.status < 300)
-		code = unreachable(ctl, -EPROTO);
+		code = ctl_unreachable(ctl, -EPROTO);
 	else
 		refused(ctl, &reply);
 	reply_fini(&reply);

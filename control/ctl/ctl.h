@@ -39,6 +39,9 @@ int ctl_call(struct ctl *ctl, const char *method, const struct path *path, const
 	     struct reply *ret_reply);
 int ctl_get(struct ctl *ctl, const struct path *path, struct reply *ret_reply);
 
+/* Say why client_call() failed; returns CTL_UNREACHABLE or CTL_TIMED_OUT. */
+int ctl_unreachable(const struct ctl *ctl, int err);
+
 bool ctl_wants_json(const struct ctl *ctl);
 
 /* Print an answer, untouched with --json, else by `print`. */

@@ -83,6 +83,59 @@ const struct verb verbs[] = {
 		.run = verb_targets,
 	},
 	{
+		.name = "explain",
+		.group = LOOK,
+		.doc = "why a target takes sessions or not, and what became of it",
+		.more = NAMED,
+		.examples = "sluicectl explain 10.0.1.10:8443\n"
+			    "sluicectl explain i-0abc1234 --pool api",
+		.words = {TARGET},
+		.options = {POOL_OPTION},
+		.run = verb_explain,
+	},
+	{
+		.name = "sessions",
+		.group = LOOK,
+		.doc = "open sessions: who talks to which target, how much, how long",
+		.more = "With --json it is one page of the API, which says in `next` what to give "
+			"to\n"
+			"--after.",
+		.examples = "sluicectl sessions --target 10.0.1.10:8443\n"
+			    "sluicectl sessions --top --limit 10\n"
+			    "sluicectl sessions --json --limit 5000 | jq '.sessions | length'",
+		.options =
+			{
+				{"--top", .doc = "those that moved the most bytes first"},
+				{"--sort", "ORDER", WORD_CHOICE, .choices = "id|bytes|age",
+				 .doc = "id, bytes or age"},
+				{"--pool", "POOL", WORD_POOL, .doc = "only of this pool"},
+				{"--target", "TARGET", WORD_TARGET, .doc = "only to this target"},
+				{"--listener", "NAME", WORD_LISTENER,
+				 .doc = "only from this listener"},
+				{"--limit", "N", WORD_NUMBER,
+				 .doc = "at most so many (default 500; 20 with --top)"},
+				{"--after", "ID", WORD_NUMBER, .doc = "go on after this session"},
+			},
+		.run = verb_sessions,
+	},
+	{
+		.name = "events",
+		.group = LOOK,
+		.doc = "what happened lately: targets, overrides, reloads, who did it",
+		.more = "With --follow and --json each event is one line of JSON.",
+		.examples = "sluicectl events --follow\n"
+			    "sluicectl events --limit 100 --target 10.0.1.10:8443",
+		.options =
+			{
+				{"--follow", .doc = "go on as they happen, until interrupted"},
+				{"--limit", "N", WORD_NUMBER, .doc = "the last N (default 30)"},
+				{"--after", "ID", WORD_NUMBER, .doc = "only those after this one"},
+				{"--pool", "POOL", WORD_POOL, .doc = "only of this pool"},
+				{"--target", "TARGET", WORD_TARGET, .doc = "only of this target"},
+			},
+		.run = verb_events,
+	},
+	{
 		.name = "sources",
 		.group = LOOK,
 		.doc = "where each pool's targets come from, and how old they are",
@@ -90,6 +143,174 @@ const struct verb verbs[] = {
 			    "sluicectl sources api",
 		.words = {{.name = "POOL", .kind = WORD_POOL, .optional = true}},
 		.run = verb_sources,
+	},
+	{
+		.name = "health",
+		.group = LOOK,
+		.doc = "is all well? The exit status says it",
+		.more = "Healthy is a proxy that is ready and not leaving, whose every pool has a "
+			"usable\n"
+			"target and none is in panic. Exit status 5 otherwise. With --wait it "
+			"waits until\n"
+			"it is, also for a proxy that does not answer yet.",
+		.examples = "sluicectl health\n"
+			    "sluicectl health --pool api || page-someone\n"
+			    "sluicectl health --wait=30s",
+		.waits = true,
+		.options = {{"--pool", "POOL", WORD_POOL, .doc = "look at this pool alone"}},
+		.run = verb_health,
+	},
+	{
+		.name = "set-weight",
+		.group = CHANGE,
+		.doc = "change a target's share: 0 to 1000, or `default` for its source's",
+		.more = NAMED "\nIt survives reload, push and restart. 0 drains.",
+		.examples = "sluicectl set-weight 10.0.1.10:8443 50\n"
+			    "sluicectl set-weight 10.0.1.10:8443 10 --for 30m --why canary\n"
+			    "sluicectl set-weight 10.0.1.10:8443 default",
+		.words = {TARGET, {.name = "WEIGHT", .kind = WORD_TEXT}},
+		.options = {POOL_OPTION, FOR_OPTION, UNTIL_OPTION, WHY_OPTION},
+		.run = verb_set_weight,
+	},
+	{
+		.name = "drain",
+		.group = CHANGE,
+		.doc = "give a target no new sessions, and let those it has go on",
+		.more = NAMED
+		"\n--self drains the proxy: it takes nothing new and ends with its last session;\n"
+		"with --wait, sluicectl returns when the process is gone.",
+		.examples = "sluicectl drain 10.0.1.10:8443 --wait=10m --why \"kernel update\"\n"
+			    "sluicectl drain 10.0.1.10:8443 --for 1h\n"
+			    "sluicectl drain --self --wait",
+		.waits = true,
+		.words = {{.name = "TARGET", .kind = WORD_TARGET, .optional = true}},
+		.options = {POOL_OPTION,
+			    FOR_OPTION,
+			    UNTIL_OPTION,
+			    WHY_OPTION,
+			    {"--self", .doc = "the proxy itself, instead of a target"}},
+		.run = verb_drain,
+	},
+	{
+		.name = "undrain",
+		.group = CHANGE,
+		.doc = "lift drain or maintenance: the target takes sessions again",
+		.more = NAMED
+		"\n--self takes back the drain of the proxy, while it is a lame duck.",
+		.examples = "sluicectl undrain 10.0.1.10:8443\n"
+			    "sluicectl undrain --self",
+		.words = {{.name = "TARGET", .kind = WORD_TARGET, .optional = true}},
+		.options = {POOL_OPTION,
+			    {"--self", .doc = "the proxy itself, instead of a target"}},
+		.run = verb_undrain,
+	},
+	{
+		.name = "maint",
+		.group = CHANGE,
+		.doc = "put a target into maintenance: no new sessions, no health checks",
+		.more = NAMED "\n`undrain` ends it.",
+		.examples =
+			"sluicectl maint 10.0.1.10:8443 --until 2026-01-02T06:00:00Z --why disk\n"
+			"sluicectl maint 10.0.1.10:8443 --wait",
+		.waits = true,
+		.words = {TARGET},
+		.options = {POOL_OPTION, FOR_OPTION, UNTIL_OPTION, WHY_OPTION},
+		.run = verb_maint,
+	},
+	{
+		.name = "add-target",
+		.group = CHANGE,
+		.doc = "add a target by hand (source \"operator\")",
+		.examples = "sluicectl add-target api 10.0.1.12:8443\n"
+			    "sluicectl add-target api 10.0.1.13:8443 --weight 10 --backup",
+		.words = {{.name = "POOL", .kind = WORD_POOL},
+			  {.name = "ADDRESS", .kind = WORD_TEXT}},
+		.options =
+			{
+				{"--id", "ID", WORD_TEXT, .doc = "its identity beside the address"},
+				{"--weight", "N", WORD_NUMBER, .doc = "0 to 1000"},
+				{"--zone", "ZONE", WORD_TEXT, .doc = "where it is"},
+				{"--max-connections", "N", WORD_NUMBER, .doc = "0 is unlimited"},
+				{"--backup", .doc = "used only when the others are out"},
+			},
+		.run = verb_add_target,
+	},
+	{
+		.name = "remove-target",
+		.group = CHANGE,
+		.doc = "remove a target that was added by hand; its sessions drain",
+		.more = NAMED
+		"\nWhat another source lists would come back: drain that instead, or remove it\n"
+		"there.",
+		.examples = "sluicectl remove-target 10.0.1.12:8443 --wait=5m",
+		.waits = true,
+		.words = {TARGET},
+		.options = {POOL_OPTION},
+		.run = verb_remove_target,
+	},
+	{
+		.name = "put-targets",
+		.group = CHANGE,
+		.doc = "replace a source's whole set of targets",
+		.more = "FILE holds {\"generation\": N, \"targets\": [...]} or only the list; - is "
+			"stdin. Without\na generation it is the one that follows the source's "
+			"current one.",
+		.examples = "sluicectl put-targets api deploy targets.json\n"
+			    "echo '[{\"address\": \"10.0.1.12:8443\"}]' | "
+			    "sluicectl put-targets api deploy -",
+		.words = {{.name = "POOL", .kind = WORD_POOL},
+			  {.name = "SOURCE", .kind = WORD_SOURCE},
+			  {.name = "FILE", .kind = WORD_FILE}},
+		.options = {{"--generation", "N", WORD_NUMBER, .doc = "instead of the file's"}},
+		.run = verb_put_targets,
+	},
+	{
+		.name = "close-sessions",
+		.group = CHANGE,
+		.doc = "close all sessions of a target, at a quiet moment of each",
+		.more = NAMED,
+		.examples = "sluicectl close-sessions 10.0.1.10:8443 --spread 30s\n"
+			    "sluicectl close-sessions 10.0.1.10:8443 --rst --wait=10s",
+		.waits = true,
+		.words = {TARGET},
+		.options = {POOL_OPTION,
+			    {"--rst", .doc = "reset them at once"},
+			    {"--spread", "DURATION", WORD_DURATION,
+			     .doc = "spread it over so long, in whole seconds"}},
+		.run = verb_close_sessions,
+	},
+	{
+		.name = "kill-session",
+		.group = CHANGE,
+		.doc = "close one session",
+		.more = "ID is the first column of `sessions`.",
+		.examples = "sluicectl kill-session 281474976710668\n"
+			    "sluicectl kill-session 281474976710668 --rst",
+		.words = {{.name = "ID", .kind = WORD_NUMBER}},
+		.options = {{"--rst", .doc = "reset it at once"}},
+		.run = verb_kill_session,
+	},
+	{
+		.name = "listener",
+		.group = PROXY,
+		.doc = "stop or go on accepting on a listener",
+		.examples = "sluicectl listener pause api\n"
+			    "sluicectl listener resume api",
+		.words = {{.name = "ACTION", .kind = WORD_CHOICE, .choices = "pause|resume"},
+			  {.name = "NAME", .kind = WORD_LISTENER}},
+		.run = verb_listener,
+	},
+	{
+		.name = "reload",
+		.group = PROXY,
+		.doc = "read the configuration again; prints its errors, which change nothing",
+		.more = "It returns when every worker runs the new one, at most 60s later unless "
+			"--wait\n"
+			"says otherwise.",
+		.examples = "sluicectl reload\n"
+			    "sluicectl reload --wait=2m",
+		.waits = true,
+		.run = verb_reload,
 	},
 	{
 		.name = "help",
