@@ -55,8 +55,6 @@ static void print_verbs(FILE *out)
 	const char *group = "";
 
 	for (size_t i = 0; i < verb_count; i++) {
-		if (verbs[i].hidden)
-			continue;
 		if (strcmp(group, verbs[i].group) != 0)
 			fprintf(out, "\n%s:\n", verbs[i].group);
 		group = verbs[i].group;
@@ -110,7 +108,7 @@ int verb_help(struct ctl *ctl)
 		return CTL_OK;
 	}
 	verb = verb_find(ctl->args.words[0]);
-	if (!verb || verb->hidden)
+	if (!verb)
 		return ctl_usage(ctl, "no verb \"%s\"", ctl->args.words[0]);
 	help_verb(verb, stdout);
 	return CTL_OK;

@@ -7,28 +7,14 @@
  */
 #include <locale.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "control/ctl/completion/completion.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/help.h"
+#include "control/ctl/socket.h"
 #include "proxy/base/version.h"
-
-#define DEFAULT_SOCKET "/run/sluice/admin.sock"
-#define UNIX_PREFIX    "unix:"
-
-/* A path, or `unix:/path` as the configuration may have it. */
-static const char *socket_path(const struct args *args)
-{
-	const char *path = args->globals[GLOBAL_SOCKET];
-	if (!path)
-		path = getenv("SLUICE_SOCKET");
-	if (!path || !*path)
-		path = DEFAULT_SOCKET;
-	return strncmp(path, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 ? path + strlen(UNIX_PREFIX)
-								    : path;
-}
 
 static int flush(int code)
 {
@@ -56,6 +42,8 @@ int main(int argc, char **argv)
 	char why[ARGS_WHY];
 
 	setlocale(LC_CTYPE, "");
+	if (argc > 1 && strcmp(argv[1], COMPLETION_REQUEST) == 0)
+		return completion_answer(argc - 2, argv + 2);
 	if (args_parse(argc, argv, &ctl.args, why) < 0) {
 		fprintf(stderr, "sluicectl: %s\n  see: sluicectl --help\n", why);
 		return CTL_USAGE;

@@ -215,10 +215,12 @@ static void pad(FILE *out, unsigned columns)
 	fprintf(out, "%*s", (int)columns, "");
 }
 
-static bool is_last(const struct table *table, const struct layout *layout, size_t column)
+/* Nothing is seen behind this column, so no blanks need to follow it. */
+static bool is_last(const struct table *table, const struct layout *layout, size_t column,
+		    const struct cell *row)
 {
 	for (size_t i = column + 1; i < table->column_count; i++)
-		if (!layout->dropped[i])
+		if (!layout->dropped[i] && row[i].columns)
 			return false;
 	return true;
 }
@@ -241,8 +243,9 @@ static void print_text(const struct screen *screen, FILE *out, const char *text,
 
 static void print_cell(const struct table *table, const struct layout *layout,
 		       const struct screen *screen, FILE *out, size_t column,
-		       const struct cell *cell)
+		       const struct cell *row)
 {
+	const struct cell *cell = &row[column];
 	unsigned width = layout->widths[column];
 	unsigned room = cell->columns < width ? width - cell->columns : 0;
 
@@ -251,22 +254,33 @@ static void print_cell(const struct table *table, const struct layout *layout,
 	if (table->columns[column].align == ALIGN_RIGHT)
 		pad(out, room);
 	print_text(screen, out, cell->text, cell->columns, width, cell->colour);
-	if (is_last(table, layout, column))
+	if (is_last(table, layout, column, row))
 		return;
 	pad(out, (table->columns[column].align == ALIGN_LEFT ? room : 0) + GAP);
+}
+
+/* A row, up to the last cell that has something to show. */
+static void print_row(const struct table *table, const struct layout *layout,
+		      const struct screen *screen, FILE *out, const struct cell *row)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		print_cell(table, layout, screen, out, i, row);
+		if (is_last(table, layout, i, row))
+			break;
+	}
+	fputc('\n', out);
 }
 
 static void print_titles(const struct table *table, const struct layout *layout,
 			 const struct screen *screen, FILE *out)
 {
-	for (size_t i = 0; i < table->column_count; i++) {
-		struct cell title = {.text = (char *)table->columns[i].title,
-				     .columns = utf8_columns(table->columns[i].title),
-				     .colour = COLOUR_TITLE};
+	struct cell titles[COLUMNS_MAX];
 
-		print_cell(table, layout, screen, out, i, &title);
-	}
-	fputc('\n', out);
+	for (size_t i = 0; i < table->column_count; i++)
+		titles[i] = (struct cell){.text = (char *)table->columns[i].title,
+					  .columns = utf8_columns(table->columns[i].title),
+					  .colour = COLOUR_TITLE};
+	print_row(table, layout, screen, out, titles);
 }
 
 int table_print(const struct table *table, const struct screen *screen, FILE *out)
@@ -279,13 +293,8 @@ int table_print(const struct table *table, const struct screen *screen, FILE *ou
 	fit(table, screen->width, &layout);
 	if (has_titles(table))
 		print_titles(table, &layout, screen, out);
-	for (size_t i = 0; i < table->cell_count; i++) {
-		size_t column = i % table->column_count;
-
-		print_cell(table, &layout, screen, out, column, &table->cells[i]);
-		if (column + 1 == table->column_count)
-			fputc('\n', out);
-	}
+	for (size_t i = 0; i < table->cell_count; i += table->column_count)
+		print_row(table, &layout, screen, out, &table->cells[i]);
 	return 0;
 }
 

@@ -51,7 +51,6 @@ struct verb {
 	const char *more;     /* further lines of its help, or NULL */
 	const char *examples; /* whole lines, each begins with "sluicectl" */
 	bool waits;           /* knows --wait */
-	bool hidden;          /* only for scripts of ours */
 	struct verb_word words[VERB_WORDS];
 	struct verb_option options[VERB_OPTIONS];
 	int (*run)(struct ctl *ctl); /* returns an enum ctl_exit */

@@ -161,6 +161,22 @@ const struct verb verbs[] = {
 		.run = verb_health,
 	},
 	{
+		.name = "top",
+		.group = LOOK,
+		.doc = "a live view; q leaves it, s sorts, arrows scroll, space holds it",
+		.examples = "sluicectl top\n"
+			    "sluicectl top --pool api --interval 500ms\n"
+			    "sluicectl top --once",
+		.options =
+			{
+				{"--pool", "POOL", WORD_POOL, .doc = "only this pool"},
+				{"--interval", "DURATION", WORD_DURATION,
+				 .doc = "between two pictures (default 1s, at least 100ms)"},
+				{"--once", .doc = "print one picture, measured over one interval"},
+			},
+		.run = verb_top,
+	},
+	{
 		.name = "set-weight",
 		.group = CHANGE,
 		.doc = "change a target's share: 0 to 1000, or `default` for its source's",
@@ -313,6 +329,17 @@ const struct verb verbs[] = {
 		.run = verb_reload,
 	},
 	{
+		.name = "completion",
+		.group = OTHER,
+		.doc = "print a script that makes a shell complete verbs, pools, targets",
+		.examples =
+			"eval \"$(sluicectl completion bash)\"\n"
+			"sluicectl completion zsh >/usr/local/share/zsh/site-functions/_sluicectl\n"
+			"sluicectl completion fish >~/.config/fish/completions/sluicectl.fish",
+		.words = {{.name = "SHELL", .kind = WORD_CHOICE, .choices = "bash|zsh|fish"}},
+		.run = verb_completion,
+	},
+	{
 		.name = "help",
 		.group = OTHER,
 		.doc = "help on a verb",
@@ -338,7 +365,6 @@ const char *verb_nearest(const char *name)
 
 	nearest_init(&nearest, name);
 	for (size_t i = 0; i < verb_count; i++)
-		if (!verbs[i].hidden)
-			nearest_offer(&nearest, verbs[i].name);
+		nearest_offer(&nearest, verbs[i].name);
 	return nearest_best(&nearest);
 }

@@ -52,7 +52,6 @@ int verb_reload(struct ctl *ctl);
 
 /* completion/completion.c */
 int verb_completion(struct ctl *ctl);
-int verb_complete(struct ctl *ctl);
 
 /* help.c */
 int verb_help(struct ctl *ctl);

@@ -159,10 +159,11 @@ static int read_variable(struct parser *parser, const char *name, const char *te
 	return options_add(parser->options, lookup.path, text, name, false);
 }
 
-/* Those that tests use on a proxy of their own. */
-static bool is_for_tests(const char *variable)
+/* Those that tests use on a proxy of their own, and the one that sluicectl reads. */
+static bool is_for_others(const char *variable)
 {
-	return strncmp(variable, PREFIX "SECCOMP=", strlen(PREFIX "SECCOMP=")) == 0 ||
+	return strncmp(variable, PREFIX "SOCKET=", strlen(PREFIX "SOCKET=")) == 0 ||
+	       strncmp(variable, PREFIX "SECCOMP=", strlen(PREFIX "SECCOMP=")) == 0 ||
 	       strncmp(variable, PREFIX "FAULT", strlen(PREFIX "FAULT")) == 0;
 }
 
@@ -171,7 +172,7 @@ static int read_environment(struct parser *parser, char *const envp[])
 	for (; *envp; envp++) {
 		const char *equals = strchr(*envp, '=');
 
-		if (strncmp(*envp, PREFIX, strlen(PREFIX)) != 0 || !equals || is_for_tests(*envp))
+		if (strncmp(*envp, PREFIX, strlen(PREFIX)) != 0 || !equals || is_for_others(*envp))
 			continue;
 		char *name = strndup(*envp, (size_t)(equals - *envp));
 		int err = name ? read_variable(parser, name, equals + 1) : -ENOMEM;

@@ -252,11 +252,11 @@ START_TEST(unknown_names_get_suggestions)
 }
 END_TEST
 
-START_TEST(variables_of_the_tests_are_let_through)
+START_TEST(variables_of_tests_and_of_sluicectl_are_let_through)
 {
 	struct options options =
-		parsed(ARGS("--config", "x"),
-		       ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x", "SLUICE_FAULT_CONTROL=/x"));
+		parsed(ARGS("--config", "x"), ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x",
+						  "SLUICE_FAULT_CONTROL=/x", "SLUICE_SOCKET=/x"));
 
 	ck_assert_uint_eq(options.count, 0);
 	options_fini(&options);
@@ -397,7 +397,7 @@ int main(void)
 		help_and_version_need_nothing_else,
 		the_demo_listens_on_loopback_unless_told,
 		unknown_names_get_suggestions,
-		variables_of_the_tests_are_let_through,
+		variables_of_tests_and_of_sluicectl_are_let_through,
 		flags_that_take_a_value_need_one,
 		single_flags_come_once,
 		a_file_excludes_listeners_and_targets,

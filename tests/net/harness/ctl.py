@@ -68,7 +68,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment(admin, TERM="xterm-256color", **(env or {})),
+            env=environment(admin, **{"TERM": "xterm-256color", **(env or {})}),
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
