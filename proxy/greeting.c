@@ -99,12 +99,12 @@ static enum greeting_result accept_header(int fd, const struct proxyproto *heade
 		return refuse(REASON_PROXY_HEADER_BAD, "the header is about datagrams", found);
 	found->greeting = greeting_new(header);
 	if (!found->greeting)
-		return refuse(REASON_NO_MEMORY, "no memory to keep the header", found);
+		return refuse(REASON_NO_MEMORY, NULL, found);
 	if (consume(fd, buffer, length))
 		return GREETING_CONTINUE;
 	greeting_free(found->greeting);
 	found->greeting = NULL;
-	return refuse(REASON_CLIENT_ABORT, "the client went away", found);
+	return refuse(REASON_CLIENT_ABORT, NULL, found);
 }
 
 /* Without a header. */
@@ -123,9 +123,9 @@ static enum greeting_result nothing_there(ssize_t got, enum proxy_accept mode,
 	if (got < 0 && errno == EAGAIN)
 		return GREETING_NEED_MORE;
 	if (got < 0)
-		return refuse(REASON_CLIENT_ABORT, "the client went away", found);
+		return refuse(REASON_CLIENT_ABORT, NULL, found);
 	if (mode == PROXY_ACCEPT_REQUIRED)
-		return refuse(REASON_CLIENT_FIN, "the client left without a byte", found);
+		return refuse(REASON_CLIENT_FIN, NULL, found);
 	return GREETING_CONTINUE; /* it may still want to listen */
 }
 

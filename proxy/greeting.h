@@ -34,7 +34,7 @@ enum greeting_result {
 
 struct greeting_found {
 	struct greeting *greeting; /* CONTINUE: now the caller's; NULL: there is no header */
-	const char *error;         /* REFUSE: what is wrong, for a log */
+	const char *error;         /* REFUSE: what is wrong with the header, for a log; or NULL */
 	enum reason reason;        /* REFUSE */
 	bool begun;                /* NEED_MORE: a header has begun */
 };

@@ -105,10 +105,12 @@ void session_hear(struct session *session)
 			session_end(session, REASON_CLIENT_ABORT, RESET_BOTH);
 		else
 			go_on(session);
-	} else if (found.reason == REASON_CLIENT_FIN || found.reason == REASON_CLIENT_ABORT) {
-		end_probe(session, found.reason);
-	} else {
+	} else if (found.reason == REASON_PROXY_HEADER_BAD) {
 		refuse(session, found.reason, found.error);
+	} else if (found.reason == REASON_NO_MEMORY) {
+		session_end(session, found.reason, RESET_BOTH);
+	} else {
+		end_probe(session, found.reason);
 	}
 }
 

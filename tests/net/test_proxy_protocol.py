@@ -297,6 +297,19 @@ def test_targets_are_told_who_connected(proxy, listener, keep, sluice, has_ipv6,
     assert read_exactly(client, 5) == b"world"
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_unix_sockets_on_both_sides_are_told_of_too(listener, keep, sluice, tmp_path, version):
+    server, front = listener(str(tmp_path / "back")), str(tmp_path / "front")
+    pool = {"proxy_protocol": version}
+    sluice(config=simple(text(front), text(server.address), pool=pool))
+    client = keep(connect(front))
+    client.sendall(b"hello")
+    peer = keep(server.accept())
+    header = proxyproto.read_header(peer)
+    assert (header.source, header.destination) == ((None, None) if version == "v1" else ("", front))
+    assert read_exactly(peer, 5) == b"hello"
+
+
 def test_a_target_tried_second_gets_header_and_payload(proxy, listener, refusing, keep):
     dead, server = refusing(), listener()
     pool = {"proxy_protocol": "v2", "balance": "first"}

@@ -4,7 +4,7 @@
  * that say nothing or the wrong thing, that the payload behind a header stays whole, and what the
  * backend is told.
  */
-/* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait */
+/* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=malloc */
 #include "proxy/greeting.h"
 #include "tests/unit/proxyproto_rig.h"
 #include "tests/unit/session_rig.h"
@@ -14,7 +14,16 @@
 #define STRANGER ", trusted: [192.0.2.0/24]"
 #define PAYLOAD  "hello"
 
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
 static struct made made;
+static bool no_memory;
+
+void *__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
+}
 
 static void open_with(const char *listener, const char *pool)
 {
@@ -430,6 +439,23 @@ START_TEST(a_silent_client_behind_a_balancer_is_no_probe_of_the_balancers)
 }
 END_TEST
 
+START_TEST(without_memory_for_what_a_header_says_the_session_ends)
+{
+	open_with(REQUIRED, "");
+	make_greeting();
+	begin_with(made.bytes, 20);
+	say(made.bytes + 20, made.len - 20);
+	wait_for_events(rig.session->client.source.fd, POLLIN);
+	no_memory = true;
+	rig_until(!rig.env.session_count);
+	no_memory = false;
+	rig_expect_end(REASON_NO_MEMORY);
+	expect_reset(rig.client);
+	ck_assert_uint_eq(listener_counts()->proxy_errors, 0);
+	rig_close();
+}
+END_TEST
+
 START_TEST(an_aborted_session_gives_back_what_its_header_took)
 {
 	open_with(REQUIRED, "");
@@ -578,6 +604,7 @@ int main(void)
 		v1_unknown_is_a_session_of_the_peer,
 		a_check_by_version_1_is_a_probe_however_it_ends,
 		a_silent_client_behind_a_balancer_is_no_probe_of_the_balancers,
+		without_memory_for_what_a_header_says_the_session_ends,
 		an_aborted_session_gives_back_what_its_header_took,
 		the_backend_is_told_the_client_without_a_header,
 		the_backend_is_told_what_the_header_said_tlvs_included,

@@ -87,9 +87,17 @@ def _read_binary(sock, begun):
     body = read_exactly(sock, size) if size else b""
     header = Header()
     header.version, header.local = 2, command == 0x20
-    family, each = {0x11: (socket.AF_INET, 4), 0x21: (socket.AF_INET6, 16), 0: (None, 0)}[kind]
-    at = 0
-    if family:
+    family, each = {
+        0x00: (None, 0),
+        0x11: (socket.AF_INET, 4),
+        0x21: (socket.AF_INET6, 16),
+        0x31: (socket.AF_UNIX, 108),
+    }[kind]
+    at = 2 * each
+    if family == socket.AF_UNIX:
+        header.source = body[:each].rstrip(b"\0").decode()
+        header.destination = body[each:at].rstrip(b"\0").decode()
+    elif family:
         ports = struct.unpack("!HH", body[2 * each : 2 * each + 4])
         header.source = (socket.inet_ntop(family, body[:each]), ports[0])
         header.destination = (socket.inet_ntop(family, body[each : 2 * each]), ports[1])
