@@ -166,7 +166,8 @@ void registry_free(struct registry *registry); /* accepts NULL */
  * source "config", every time the configuration or a name's addresses change. 0 or -ENOMEM. */
 int registry_configure(struct registry *registry, const struct config *config);
 
-/* Own zone, once known; NULL: not known. 0 or -ENOMEM. */
+/* Own zone, once known; NULL: not known. A zone has a name and an id, and targets are labelled with
+ * either, so it may be several names with commas between: "use1-az1,us-east-1a". 0 or -ENOMEM. */
 int registry_set_zone(struct registry *registry, const char *zone);
 const char *registry_zone(const struct registry *registry); /* or NULL */
 
