@@ -113,8 +113,7 @@ static bool is_news(const struct subject *subject, const struct health_report *r
 
 	return !subject->has_said || report->status == HEALTH_GOING_UP ||
 	       report->status == HEALTH_GOING_DOWN || report->status != said->status ||
-	       !report->failed != !said->failed || strcmp(report->text, said->text) ||
-	       subject->unsaid + 1 >= SAY_AGAIN;
+	       strcmp(report->text, said->text) || subject->unsaid + 1 >= SAY_AGAIN;
 }
 
 static void report_verdict(struct subject *subject)

@@ -451,6 +451,24 @@ START_TEST(request_that_does_not_fit_is_sent_piece_by_piece)
 }
 END_TEST
 
+START_TEST(reset_that_stops_the_request_is_told_as_one)
+{
+	static uint8_t big[8 << 20];
+
+	prepare(HEALTH_SEND_EXPECT);
+	rig.conf.send = (struct bytes_conf){big, sizeof(big)};
+	rig.conf.expect = bytes_of("ok");
+	begin_and_accept();
+	while (!rig.check.sent)
+		loop_turn(&rig.loop);
+	ck_assert_uint_lt(rig.check.sent, sizeof(big));
+	close_hard(rig.server);
+	rig.server = -1;
+	expect_verdict(VERDICT_BAD, "reset without an answer");
+	finish();
+}
+END_TEST
+
 /* Read what the check sent, until it is `size` bytes. */
 static void expect_received(const void *bytes, size_t size)
 {
@@ -643,6 +661,7 @@ int main(void)
 		expected_text_is_found_in_the_last_bytes_that_are_read,
 		missing_text_is_said_with_how_much_came,
 		request_that_does_not_fit_is_sent_piece_by_piece,
+		reset_that_stops_the_request_is_told_as_one,
 		proxy_header_of_our_own_connection_goes_first,
 		tcp_check_sends_the_proxy_header_and_nothing_else,
 		tls_server_is_known_by_its_hello,

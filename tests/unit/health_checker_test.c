@@ -12,6 +12,7 @@
 
 #define STARTS_MAX 1000
 #define HOUR_MS    3600000
+#define TIME_WAIT  6 /* TCP_TIME_WAIT of netinet/tcp.h, which fights linux/tcp.h */
 
 int __real_connect(int fd, const struct sockaddr *sa, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
@@ -32,6 +33,8 @@ static struct {
 	int listener;
 	int fds_before;
 	bool no_fd;
+	unsigned refusals; /* of a descriptor */
+	int connect_error;
 } rig;
 
 int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
@@ -39,6 +42,10 @@ int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (rig.starts < STARTS_MAX)
 		rig.starts_ms[rig.starts] = rig_now_ms;
 	rig.starts++;
+	if (rig.connect_error) {
+		errno = rig.connect_error;
+		return -1;
+	}
 	if (sa->sa_family == AF_INET) {
 		unsigned last = ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) & 255;
 
@@ -50,6 +57,7 @@ int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 int __wrap_socket(int domain, int type, int protocol)
 {
 	if (rig.no_fd) {
+		rig.refusals++;
 		errno = EMFILE;
 		return -1;
 	}
@@ -302,6 +310,25 @@ START_TEST(changed_interval_applies_at_once)
 }
 END_TEST
 
+START_TEST(other_address_or_proxy_header_is_checked_at_once)
+{
+	prepare(100);
+	set(1);
+	run_until(1);
+	rig.jobs[0].addr.v4.s_addr = htonl(0x7f000009);
+	set(1);
+	run_until(2);
+	ck_assert_uint_lt(gap_ms(1), 500);
+	ck_assert_uint_eq(rig.keys_seen[0], 1 << 1 | 1 << 9);
+	rig.jobs[0].proxy = PROXY_SEND_V2;
+	set(1);
+	run_until(3);
+	ck_assert_uint_lt(gap_ms(2), 500);
+	ck_assert_uint_eq(rig.reported, 1);
+	finish();
+}
+END_TEST
+
 START_TEST(check_under_way_is_begun_again_when_it_is_to_ask_for_something_else)
 {
 	prepare(1);
@@ -384,6 +411,11 @@ START_TEST(verdict_is_reported_when_it_is_news_and_every_tenth_time)
 	ck_assert_uint_eq(rig.reported, 5);
 	run_until(24);
 	ck_assert_uint_eq(rig.reported, 6);
+	rig.connect_error = EHOSTUNREACH;
+	run_until(25);
+	turn();
+	ck_assert_uint_eq(rig.reported, 7);
+	ck_assert_str_eq(rig.report.text, "host unreachable");
 	finish();
 }
 END_TEST
@@ -398,6 +430,7 @@ START_TEST(check_without_a_descriptor_is_no_verdict_and_is_put_off)
 	run_for(60000);
 	ck_assert_uint_eq(rig.reported, 1);
 	ck_assert_uint_eq(rig.starts, 1);
+	ck_assert_uint_eq(rig.refusals, (60000 - 10000) / 500 + 1);
 	rig.no_fd = false;
 	kill_server();
 	run_until(4);
@@ -430,7 +463,16 @@ START_TEST(flapping_target_says_how_long_it_must_succeed)
 }
 END_TEST
 
-START_TEST(checks_of_a_thousand_targets_leave_no_time_wait)
+/* Whether this end of a connection is one of our targets, save 127.0.0.1, where others are too. */
+static bool is_target(unsigned addr, unsigned port)
+{
+	uint32_t host = ntohl(addr);
+
+	return port == rig.jobs[0].addr.port && host > 0x7f000001 &&
+	       host <= 0x7f000000 + COUNT(rig.jobs);
+}
+
+START_TEST(checks_leave_no_time_wait)
 {
 	char line[512];
 	FILE *sockets;
@@ -443,10 +485,12 @@ START_TEST(checks_of_a_thousand_targets_leave_no_time_wait)
 	sockets = fopen("/proc/self/net/tcp", "re");
 	ck_assert_ptr_nonnull(sockets);
 	while (fgets(line, sizeof(line), sockets)) {
-		unsigned local, remote, state, port = rig.jobs[0].addr.port;
+		unsigned from, from_port, to, to_port, state;
 
-		if (sscanf(line, " %*u: %*x:%x %*x:%x %x", &local, &remote, &state) == 3)
-			waiting += state == 6 && (local == port || remote == port);
+		if (sscanf(line, " %*u: %x:%x %x:%x %x", &from, &from_port, &to, &to_port,
+			   &state) == 5)
+			waiting += state == TIME_WAIT &&
+				   (is_target(from, from_port) || is_target(to, to_port));
 	}
 	fclose(sockets);
 	ck_assert_uint_eq(waiting, 0);
@@ -465,6 +509,7 @@ int main(void)
 		no_more_checks_are_under_way_than_allowed,
 		unchanged_target_keeps_its_state_and_its_time,
 		changed_interval_applies_at_once,
+		other_address_or_proxy_header_is_checked_at_once,
 		check_under_way_is_begun_again_when_it_is_to_ask_for_something_else,
 		removed_target_is_forgotten_at_any_stage,
 		removed_target_takes_its_untaken_report_with_it,
@@ -472,7 +517,7 @@ int main(void)
 		verdict_is_reported_when_it_is_news_and_every_tenth_time,
 		check_without_a_descriptor_is_no_verdict_and_is_put_off,
 		flapping_target_says_how_long_it_must_succeed,
-		checks_of_a_thousand_targets_leave_no_time_wait,
+		checks_leave_no_time_wait,
 	};
 
 	return run_tests("health_checker", tests, COUNT(tests));
