@@ -56,7 +56,7 @@ static const struct body_key target_keys[] = {
 static bool read_target(struct admin_request *request, const json_t *object, const char *place,
 			struct target_spec *ret_spec)
 {
-	struct target_body body = {.weight = 1};
+	struct target_body body = {.weight = 100};
 	struct addr addr;
 
 	if (!body_read(request, object, place, target_keys, TARGET_KEYS, &body, NULL))

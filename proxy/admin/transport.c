@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
@@ -225,6 +226,10 @@ static void run(void *arg)
 {
 	struct transport *transport = arg;
 
+	/* What these libraries would open a file for the first time they are used: gmtime_r(3), for
+	 * the Date header, and the seed of Jansson's hash tables. */
+	tzset();
+	json_object_seed(0);
 	sandbox_enter(SANDBOX_ADMIN); /* where it cannot be had, main has said so */
 	while (!atomic_load(&transport->stopping)) {
 		if (atomic_load(&transport->yielding) && !transport->yielded)
