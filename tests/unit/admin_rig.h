@@ -34,6 +34,7 @@ static struct rig_main {
 	struct session_info sessions[8];
 	size_t session_count;
 	struct session_query query;
+	char query_pool[32]; /* what query.pool was: the request is gone by then */
 	uint64_t ticket;
 	bool publish_later;
 	unsigned published;
@@ -84,6 +85,8 @@ static inline int rig_sessions(void *context, const struct session_query *query,
 	struct session_info *sessions = malloc(sizeof(rig_main.sessions));
 
 	rig_main.query = *query;
+	snprintf(rig_main.query_pool, sizeof(rig_main.query_pool), "%s",
+		 query->pool ? query->pool : "");
 	if (rig_main.list) {
 		free(sessions);
 		return rig_main.list;
