@@ -65,8 +65,8 @@ soak: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$${f%_fuzz}; done
 
-readme: $(BUILD)/sluice ## what README.md says, held against the tree and the binary
-	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice
+readme: all ## what README.md says, held against the tree and the binaries
+	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluicectl
 
 bench: $(BUILD)/sluice $(BENCH) | $(BUILD)/.deps-bench ## against HAProxy, nginx and direct; QUICK=1 for three minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)

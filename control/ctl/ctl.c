@@ -84,6 +84,7 @@ static int refused(const struct ctl *ctl, const struct reply *reply)
 	else
 		ctl_fail("the server answered %ld and no reason", reply->status);
 	list_beside(reply->json, "errors", "");
+	list_beside(reply->json, "warnings", "warning: ");
 	list_beside(reply->json, "candidates", "perhaps ");
 	return CTL_REFUSED;
 }

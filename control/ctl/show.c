@@ -51,6 +51,21 @@ void show_bytes(struct table *table, const json_t *object, const char *key)
 		table_add(table, "-");
 }
 
+/* The server's sentence is "down since 2026-01-02T03:04:05.678Z: connect refused". */
+const char *show_reason(const json_t *target)
+{
+	static const char since[] = " since ";
+	const char *state = field_text(target, "state", "?");
+	const char *reason = field_text(target, "reason", "");
+	const char *rest;
+
+	if (strncmp(reason, state, strlen(state)) != 0 ||
+	    strncmp(reason + strlen(state), since, strlen(since)) != 0)
+		return reason;
+	rest = strstr(reason, ": ");
+	return rest ? rest + 2 : reason;
+}
+
 const char *show_age_text(uint64_t wall_us, uint64_t now_us, char *buf)
 {
 	char text[FIGURE_TEXT];

@@ -19,6 +19,9 @@ void show_text(struct table *table, const json_t *object, const char *key);
 void show_count(struct table *table, const json_t *object, const char *key);
 void show_bytes(struct table *table, const json_t *object, const char *key);
 
+/* Why a target takes sessions or not, without the state and its time, which stand beside it. */
+const char *show_reason(const json_t *target);
+
 /* How long ago, "3m"; a time to come is "in 3m". */
 void show_age(struct table *table, uint64_t wall_us, uint64_t now_us);
 

@@ -37,7 +37,7 @@ void target_print(struct ctl *ctl, const json_t *target)
 
 	table_addf(table, "%s in pool %s is %s: %s; %" PRIu64 " open session%s",
 		   field_text(target, "name", "?"), field_text(target, "pool", "?"), state,
-		   field_text(target, "reason", "?"), open, open == 1 ? "" : "s");
+		   show_reason(target), open, open == 1 ? "" : "s");
 	table_colour(table, show_state_colour(state));
 	table_finish(table, &ctl->screen);
 }

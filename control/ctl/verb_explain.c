@@ -28,7 +28,7 @@ static void add_state(struct table *table, const json_t *target)
 		   show_age_text(field_wall_us(target, "state_since"), clock_wall_us(), since));
 	table_colour(table, show_state_colour(state));
 	show_name(table, "because");
-	show_text(table, target, "reason");
+	table_add(table, show_reason(target));
 }
 
 static void add_health(struct table *table, const json_t *target)

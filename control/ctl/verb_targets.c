@@ -63,7 +63,7 @@ static void add_target(struct table *table, const json_t *target)
 	show_bytes(table, target, "sent_bytes");
 	show_bytes(table, target, "received_bytes");
 	show_text(table, target, "zone");
-	table_add(table, strcmp(state, "serving") == 0 ? "" : field_text(target, "reason", ""));
+	table_add(table, strcmp(state, "serving") == 0 ? "" : show_reason(target));
 }
 
 static int add_pool(void *context, const struct reply *pool)

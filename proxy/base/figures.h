@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define FIGURE_TEXT 16
+#define FIGURE_TEXT 24
 
 /* "0 B", "999 B", "4.1 MB", "12 GB": decimal units, two significant digits at least. Returns `buf`
  * of FIGURE_TEXT bytes. */

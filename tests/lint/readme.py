@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""readme.py SLUICE: is what the documents promise there?
+"""readme.py SLUICE SLUICECTL: is what the documents promise there?
 
 In README.md, ARCHITECTURE.md and CONTRIBUTING.md: every `make X` names a target, every relative
-link and every path in backticks leads somewhere, every flag on a line that speaks of sluice is in
-its --help, and every block of YAML is a configuration that --check accepts.
+link and every path in backticks leads somewhere, every flag on a line that speaks of sluice or of
+sluicectl is in its --help, and every block of YAML is a configuration that --check accepts.
 """
 import pathlib
 import re
@@ -19,7 +19,7 @@ TARGET = re.compile(r"\bmake ((?:[A-Z_]+=\S+ )*)([a-z][a-z-]*)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 YAML = re.compile(r"```yaml\n(.*?)```", re.S)
 FENCE = re.compile(r"```(?:sh|console)?\n(.*?)```", re.S)
-PATH = re.compile(r"^(?:proxy|tests|\.ci)/[\w./-]*$")
+PATH = re.compile(r"^(?:control|proxy|tests|\.ci)/[\w./-]*$")
 
 
 def targets():
@@ -45,9 +45,26 @@ def check_commands(text, known_targets, known_flags):
                 yield f"`make {target}` is no target"
         if PATH.match(command) and not pathlib.Path(command).exists():
             yield f"`{command}` does not exist"
-        if "sluice" in command.split("#")[0]:
-            for flag in set(FLAG.findall(command.split("#")[0])) - known_flags:
-                yield f"{flag} is not in sluice --help"
+        command = command.split("#")[0]
+        program = next((p for p in ("sluicectl", "sluice") if p in command), None)
+        for flag in set(FLAG.findall(command)) if program else ():
+            if flag not in known_flags[program]:
+                yield f"{flag} is not in {program} --help"
+
+
+def help_text(*command):
+    run = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True,
+                         timeout=20)
+    return run.stdout
+
+
+def flags_of(sluice, sluicectl):
+    """Of each program all that its help names; that of sluicectl is verb by verb."""
+    overview = help_text(sluicectl)
+    verbs = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", overview, re.M)
+    texts = [overview, *(help_text(sluicectl, verb) for verb in verbs)]
+    return {"sluice": set(FLAG.findall(help_text(sluice))) | {"--help"},
+            "sluicectl": set(FLAG.findall("".join(texts)))}
 
 
 def check_links(text):
@@ -68,9 +85,8 @@ def check_yaml(text, sluice):
 
 
 def main():
-    sluice = sys.argv[1]
-    run = subprocess.run([sluice, "--help"], capture_output=True, text=True, check=True, timeout=20)
-    known_flags = set(FLAG.findall(run.stdout)) | {"--help"}
+    sluice, sluicectl = sys.argv[1:]
+    known_flags = flags_of(sluice, sluicectl)
     known_targets = targets()
     complaints = []
     for name in DOCUMENTS:

@@ -187,7 +187,8 @@ def test_pools_and_sources_are_tables(ctl):
 
 def test_targets_of_all_pools_or_one(ctl):
     text = told(ctl("targets"))
-    assert re.search(r"api +10\.0\.0\.2:80 +down +3m\ds .*it is down", text)
+    assert " since " not in text, "a column has it already"
+    assert re.search(r"api +10\.0\.0\.2:80 +down +3m\d+s .*it is down", text)
     assert "10.0.1.1:8080" in text
     assert "10.0.1.1:8080" not in told(ctl("targets", "api"))
     assert told(ctl("targets", "--state", "down")).count("10.0.") == 1
@@ -527,6 +528,7 @@ def test_a_reload_prints_every_error_of_the_configuration(ctl, admin):
             {
                 "error": "the configuration is invalid, nothing was changed",
                 "errors": ["sluice.yaml:3:5: unknown key", "sluice.yaml:9:1: no pool"],
+                "warnings": ["sluice.yaml:1:1: odd"],
             },
         ),
     ]
@@ -536,6 +538,7 @@ def test_a_reload_prints_every_error_of_the_configuration(ctl, admin):
     assert result.returncode == REFUSED
     assert "sluice.yaml:3:5: unknown key" in result.stderr
     assert "sluice.yaml:9:1: no pool" in result.stderr
+    assert "warning: sluice.yaml:1:1: odd" in result.stderr
 
 
 def test_an_answer_that_takes_too_long_exits_4(ctl, admin):

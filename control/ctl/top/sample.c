@@ -15,6 +15,7 @@
 
 #include "control/ctl/client.h"
 #include "control/ctl/json.h"
+#include "control/ctl/show.h"
 #include "proxy/base/clock.h"
 
 #define GONE 404
@@ -100,7 +101,7 @@ static void pick(const json_t *member, struct top_target *target)
 		.pool = field_text(member, "pool", "?"),
 		.name = field_text(member, "name", "?"),
 		.state = field_text(member, "state", "?"),
-		.reason = field_text(member, "reason", ""),
+		.reason = show_reason(member),
 		.key = field_text(member, "key", ""),
 		.open = field_count(member, "open"),
 		.sessions = field_count(member, "sessions"),

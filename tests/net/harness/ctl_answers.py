@@ -21,7 +21,7 @@ def target(name, key, pool="api", state="serving", **more):
         "source": "config",
         "state": state,
         "state_since": ago(185),
-        "reason": "serves" if state == "serving" else f"it is {state}",
+        "reason": f"{state} since {ago(185)}: it is {state}",
         "weight": 100,
         "effective_weight": 100 if state == "serving" else 0,
         "backup": False,
