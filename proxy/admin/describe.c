@@ -85,7 +85,8 @@ static json_t *cross_zone_bytes(struct desk *desk, const struct target_record *r
 		return json_integer(0);
 	stats_target_sum(&target->counts[0].c, sizeof(target->counts[0]), target->worker_count,
 			 &sum);
-	return json_integer((json_int_t)(sum.sent_bytes + sum.received_bytes));
+	sum.sent_bytes += sum.received_bytes;
+	return json_integer((json_int_t)sum.sent_bytes);
 }
 
 /* What it is: identity and settings. */
