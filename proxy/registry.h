@@ -170,6 +170,7 @@ int registry_configure(struct registry *registry, const struct config *config);
  * either, so it may be several names with commas between: "use1-az1,us-east-1a". 0 or -ENOMEM. */
 int registry_set_zone(struct registry *registry, const char *zone);
 const char *registry_zone(const struct registry *registry); /* or NULL */
+bool registry_is_own_zone(const struct registry *registry, const char *zone);
 
 enum put_result { PUT_APPLIED, PUT_SAME };
 

@@ -7,8 +7,6 @@
  */
 #include "proxy/admin/describe.h"
 
-#include <string.h>
-
 #include "proxy/admin/desk.h"
 #include "proxy/balance.h"
 #include "proxy/base/clock.h"
@@ -76,12 +74,11 @@ static json_t *reason_text(const struct target_record *record)
 static json_t *cross_zone_bytes(struct desk *desk, const struct target_record *record)
 {
 	const struct target *target = record->target;
-	const char *zone = registry_zone(desk->ops.registry);
 	struct target_counts sum;
 
-	if (!zone || !record->zone)
+	if (!registry_zone(desk->ops.registry) || !record->zone)
 		return json_null();
-	if (!strcmp(zone, record->zone))
+	if (registry_is_own_zone(desk->ops.registry, record->zone))
 		return json_integer(0);
 	stats_target_sum(&target->counts[0].c, sizeof(target->counts[0]), target->worker_count,
 			 &sum);

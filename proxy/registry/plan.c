@@ -21,22 +21,10 @@ static bool is_eligible(const struct member *member)
 	return member->in_class != CLASS_OUT;
 }
 
-/* Whether `names`, with commas between, has this one. */
-static bool has_name(const char *names, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (; names; names = strchr(names, ','), names = names ? names + 1 : NULL)
-		if (!strncmp(names, name, len) && (names[len] == ',' || !names[len]))
-			return true;
-	return false;
-}
-
 static bool is_local(const struct member *member)
 {
-	const char *own = member->roster->registry->zone;
-
-	return own && member->record.zone && has_name(own, member->record.zone);
+	return member->record.zone &&
+	       registry_is_own_zone(member->roster->registry, member->record.zone);
 }
 
 /* Zones matter where some target, healthy or not, is in ours. */

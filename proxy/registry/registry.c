@@ -185,6 +185,17 @@ const char *registry_zone(const struct registry *registry)
 	return registry->zone;
 }
 
+bool registry_is_own_zone(const struct registry *registry, const char *zone)
+{
+	const char *names = registry->zone;
+	size_t len = strlen(zone);
+
+	for (; names; names = strchr(names, ','), names = names ? names + 1 : NULL)
+		if (!strncmp(names, zone, len) && (names[len] == ',' || !names[len]))
+			return true;
+	return false;
+}
+
 size_t registry_pool_count(const struct registry *registry)
 {
 	return registry->roster_count;

@@ -90,7 +90,7 @@ START_TEST(cross_zone_bytes_are_those_of_another_zone)
 	target = rig_answer("GET", "/v1/targets/10.0.0.2:80/explain", NULL, 200);
 	ck_assert_int_eq(number_of(target, "cross_zone_bytes"), 11);
 	json_decref(target);
-	ck_assert_int_eq(registry_set_zone(rig_registry, "z2"), 0);
+	ck_assert_int_eq(registry_set_zone(rig_registry, "id-2,z2"), 0);
 	target = rig_answer("GET", "/v1/targets/10.0.0.2:80/explain", NULL, 200);
 	ck_assert_int_eq(number_of(target, "cross_zone_bytes"), 0);
 	json_decref(target);
