@@ -47,8 +47,8 @@ static void set_tcp(struct attempt *attempt, const struct tcp_conf *tcp)
 	}
 	set_int(attempt, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms,
 		"TCP_USER_TIMEOUT");
-	if (tcp->fast_open)
-		set_int(attempt, IPPROTO_TCP, TCP_FASTOPEN, FAST_OPEN_QUEUE, "TCP_FASTOPEN");
+	set_int(attempt, IPPROTO_TCP, TCP_FASTOPEN, tcp->fast_open ? FAST_OPEN_QUEUE : 0,
+		"TCP_FASTOPEN");
 	if (tcp->congestion &&
 	    setsockopt(attempt->fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
 		       (socklen_t)strlen(tcp->congestion)) &&

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
@@ -150,18 +151,52 @@ static enum step flush_rest(struct run *run)
 	return STEP_GO_ON;
 }
 
+/* Keep what send() did not take of `len` bytes in the worker's buffer. */
+static enum step keep_rest(struct run *run, size_t sent, size_t len)
+{
+	if (sent == len)
+		return STEP_GO_ON;
+	run->relay->rest = slab_get(run->kit->slab, run->kit->buffer + sent, len - sent);
+	return run->relay->rest ? send_blocked(run) : from_failed(run, ENOMEM);
+}
+
+/* The receiver's socket does not take from pipes after all: copy what is in this one. */
+static enum step read_pipe(struct run *run)
+{
+	struct pipe *pipe = run->relay->pipe;
+	enum step step = STEP_GO_ON;
+
+	while (step == STEP_GO_ON && pipe->filled) {
+		size_t size = run->kit->buffer_size;
+		ssize_t got = read(pipe->read_fd, run->kit->buffer,
+				   pipe->filled < size ? pipe->filled : size);
+		size_t sent;
+
+		if (got <= 0)
+			return to_failed(run, got ? errno : EPIPE);
+		pipe->filled -= (uint32_t)got;
+		step = offer(run, run->kit->buffer, (size_t)got, 0, &sent);
+		if (step == STEP_GO_ON)
+			step = keep_rest(run, sent, (size_t)got);
+	}
+	return step;
+}
+
 static enum step flush_pipe(struct run *run)
 {
 	struct relay *relay = run->relay;
 	struct pipe *pipe = relay->pipe;
 
 	while (pipe && pipe->filled) {
+		if (relay->no_splice)
+			return read_pipe(run);
 		ssize_t sent = SYS(SPLICE, splice(pipe->read_fd, NULL, run->to->source.fd, NULL,
 						  pipe->filled, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 
 		if (sent < 0 && errno == EAGAIN)
 			return send_blocked(run);
-		if (sent < 0 && errno == EINTR)
+		relay->no_splice = sent < 0 && errno == EINVAL;
+		if (relay->no_splice || (sent < 0 && errno == EINTR))
 			continue;
 		if (sent <= 0)
 			return to_failed(run, sent ? errno : EPIPE);
@@ -216,12 +251,7 @@ static enum step forward(struct run *run, size_t len, bool peeked, bool is_last)
 		return sent < len ? send_blocked(run) : STEP_GO_ON;
 	}
 	run->relay->bytes += len;
-	if (sent == len)
-		return STEP_GO_ON;
-	run->relay->rest = slab_get(run->kit->slab, run->kit->buffer + sent, len - sent);
-	if (!run->relay->rest)
-		return from_failed(run, ENOMEM);
-	return send_blocked(run);
+	return keep_rest(run, sent, len);
 }
 
 static enum step copy_once(struct run *run)

@@ -147,7 +147,7 @@ START_TEST(first_of_several_refusals_is_the_one_that_is_named)
 }
 END_TEST
 
-START_TEST(fast_open_is_only_asked_for_when_configured)
+START_TEST(fast_open_is_on_only_while_it_is_configured)
 {
 	struct listener_conf conf = {.bind = addr_of("127.0.0.1:0"), .tcp = {.fast_open = true}};
 	int listener = listen_on("127.0.0.1:0", 1);
@@ -155,6 +155,9 @@ START_TEST(fast_open_is_only_asked_for_when_configured)
 	ck_assert_int_eq(option_of(listener, IPPROTO_TCP, TCP_FASTOPEN), 0);
 	ck_assert_int_eq(listener_set_options(listener, &conf, NULL), 0);
 	ck_assert_int_gt(option_of(listener, IPPROTO_TCP, TCP_FASTOPEN), 0);
+	conf.tcp.fast_open = false;
+	ck_assert_int_eq(listener_set_options(listener, &conf, NULL), 0);
+	ck_assert_int_eq(option_of(listener, IPPROTO_TCP, TCP_FASTOPEN), 0);
 	close(listener);
 }
 END_TEST
@@ -181,7 +184,7 @@ int main(void)
 		reload_can_turn_options_off_again,
 		unknown_congestion_control_is_named_and_the_rest_is_set,
 		first_of_several_refusals_is_the_one_that_is_named,
-		fast_open_is_only_asked_for_when_configured,
+		fast_open_is_on_only_while_it_is_configured,
 		unix_socket_gets_buffers_and_no_tcp_option,
 	};
 

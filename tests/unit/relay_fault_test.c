@@ -297,6 +297,48 @@ START_TEST(splice_that_the_kernel_refuses_is_not_tried_again)
 }
 END_TEST
 
+START_TEST(pipe_that_the_receiver_does_not_take_from_is_copied)
+{
+	unsigned splices;
+
+	open_rig(RELAY_SPLICE, PLENTY);
+	relay_rig_feed(&rig, 0, 60000);
+	fault.splice_out_errno = EINVAL;
+	while (rig.relay.bytes < 60000 || relay_is_holding(&rig.relay)) {
+		rig.relay.blocked = false;
+		relay_rig_look(&rig);
+		ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
+	}
+	ck_assert(rig.relay.no_splice);
+	ck_assert_ptr_null(rig.relay.pipe);
+	ck_assert_uint_eq(rig.relay.spliced_bytes, 0);
+	ck_assert_uint_eq(rig.relay.sent_bytes, 60000);
+	expect_pattern(rig.receiver, 0, 60000);
+	splices = (unsigned)sys_calls[SYS_SPLICE];
+	relay_rig_feed(&rig, 60000, 1000);
+	ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
+	ck_assert_uint_eq(sys_calls[SYS_SPLICE], splices);
+	expect_pattern(rig.receiver, 60000, 1000);
+	relay_rig_close(&rig);
+}
+END_TEST
+
+START_TEST(pipe_that_is_copied_keeps_its_order_while_the_receiver_stalls)
+{
+	open_rig(RELAY_SPLICE, PLENTY);
+	relay_rig_feed(&rig, 0, 60000);
+	fault.splice_out_errno = EINVAL;
+	fault.send_max = 7000;
+	while (rig.relay.bytes < 60000 || relay_is_holding(&rig.relay)) {
+		rig.relay.blocked = false;
+		relay_rig_look(&rig);
+		ck_assert_int_eq(relay_rig_run(&rig), RELAY_WAITS);
+	}
+	expect_pattern(rig.receiver, 0, 60000);
+	relay_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(splice_that_would_block_waits_for_the_next_edge)
 {
 	open_rig(RELAY_SPLICE, PLENTY);
@@ -399,6 +441,8 @@ int main(void)
 		first_error_of_a_leg_is_the_one_that_is_kept,
 		interrupted_splices_are_tried_again,
 		splice_that_the_kernel_refuses_is_not_tried_again,
+		pipe_that_the_receiver_does_not_take_from_is_copied,
+		pipe_that_is_copied_keeps_its_order_while_the_receiver_stalls,
 		splice_that_would_block_waits_for_the_next_edge,
 		splice_that_would_block_before_a_known_fin_is_followed_by_recv,
 		short_splice_into_the_receiver_is_followed_by_another,
