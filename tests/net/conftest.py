@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from harness import route as routes
+from harness.ctl import FakeAdmin
+from harness.ctl_answers import answers
+from harness.openapi import Api
 from harness.peers import Backend, BlackHole, Listener, Refusing
 from harness.sluice import PATIENCE, Sluice
 from harness.tools import PumpLoad, PumpServer
@@ -139,6 +142,16 @@ def pair(route, listener, keep):
         return keep(*route.pair(server, **options))
 
     return make
+
+
+@pytest.fixture
+def admin(tmp_path):
+    """An admin server of a small proxy; whatever it was asked must be what the real one knows."""
+    fake = FakeAdmin(tmp_path / "admin.sock", answers())
+    yield fake
+    fake.close()
+    for method, path, body in fake.requests:
+        Api().check_request(method, path, body)
 
 
 @pytest.fixture

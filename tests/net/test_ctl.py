@@ -12,14 +12,8 @@ import pytest
 from harness.ctl import OK, REFUSED, TIMED_OUT, UNHEALTHY, UNREACHABLE, USAGE, FakeAdmin
 from harness.ctl import run, start
 from harness.ctl_answers import answers, event, pool, session, status, target
+from harness.openapi import Api
 from harness.wait import eventually
-
-
-@pytest.fixture
-def admin(tmp_path):
-    fake = FakeAdmin(tmp_path / "admin.sock", answers())
-    yield fake
-    fake.close()
 
 
 @pytest.fixture
@@ -589,3 +583,13 @@ def test_following_ends_by_an_interrupt(admin):
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=5)
     assert process.returncode == -signal.SIGINT
+
+
+# ---- the canned answers ----
+
+
+def test_the_canned_answers_are_what_the_api_describes():
+    for what, answer in answers().items():
+        method, path = what.split(" ", 1)
+        for body in answer if isinstance(answer, list) else [answer]:
+            Api().check_answer(method, path, 200, body)

@@ -8,13 +8,6 @@ from harness.ctl import CTL, OK, FakeAdmin, environment, run
 from harness.ctl_answers import answers
 
 
-@pytest.fixture
-def admin(tmp_path):
-    fake = FakeAdmin(tmp_path / "admin.sock", answers())
-    yield fake
-    fake.close()
-
-
 def shell(admin, tmp_path, *command):
     """Run a shell that finds our sluicectl first; its output."""
     env = environment(admin.path, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path), TERM="dumb")

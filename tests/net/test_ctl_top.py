@@ -14,13 +14,6 @@ SECOND_SCREEN, FIRST_SCREEN, CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
 
 @pytest.fixture
-def admin(tmp_path):
-    fake = FakeAdmin(tmp_path / "admin.sock", answers())
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
 def terminal(admin, keep):
     return lambda *args, **options: keep(Terminal(*args, admin=admin.path, **options))
 
