@@ -59,8 +59,18 @@ int ctl_fail(const char *format, ...)
 	return CTL_REFUSED;
 }
 
-/* Each of a list of sentences or names that came with an error, on a line of its own. */
-static void list_beside(const json_t *json, const char *key, const char *before)
+void ctl_say(const char *format, ...)
+{
+	char message[MESSAGE_BYTES];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(message, sizeof(message), format, list);
+	va_end(list);
+	puts(utf8_clean(message));
+}
+
+void ctl_list(const json_t *json, const char *key, const char *before)
 {
 	const json_t *list = json_object_get(json, key), *item;
 	size_t i;
@@ -83,9 +93,9 @@ static int refused(const struct ctl *ctl, const struct reply *reply)
 		ctl_fail("%s", error);
 	else
 		ctl_fail("the server answered %ld and no reason", reply->status);
-	list_beside(reply->json, "errors", "");
-	list_beside(reply->json, "warnings", "warning: ");
-	list_beside(reply->json, "candidates", "perhaps ");
+	ctl_list(reply->json, "errors", "");
+	ctl_list(reply->json, "warnings", "warning: ");
+	ctl_list(reply->json, "candidates", "perhaps ");
 	return CTL_REFUSED;
 }
 

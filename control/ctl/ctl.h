@@ -57,3 +57,10 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((for
 
 /* Say what failed, as `sluicectl: ...`; returns CTL_REFUSED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line of plain prose on stdout, cleaned of what could move the cursor. */
+void ctl_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Each of a list of sentences or names that came with an answer, on a line of stderr with `before`
+ * in front. */
+void ctl_list(const json_t *json, const char *key, const char *before);

@@ -13,7 +13,7 @@ static void print_closing(struct ctl *ctl, const json_t *json)
 {
 	uint64_t count = field_count(json, "closing");
 
-	printf("closing %" PRIu64 " session%s\n", count, count == 1 ? "" : "s");
+	ctl_say("closing %" PRIu64 " session%s", count, count == 1 ? "" : "s");
 }
 
 /* The answer counts sessions and names no target: look at it before waiting. */
@@ -54,7 +54,7 @@ int verb_close_sessions(struct ctl *ctl)
 
 static void print_killed(struct ctl *ctl, const json_t *json)
 {
-	printf("closed session %s\n", ctl->args.words[0]);
+	ctl_say("closed session %s", ctl->args.words[0]);
 }
 
 int verb_kill_session(struct ctl *ctl)

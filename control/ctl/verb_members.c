@@ -108,9 +108,9 @@ static int set_generation(struct ctl *ctl, json_t *set)
 
 static void print_put(struct ctl *ctl, const json_t *json)
 {
-	printf("%s: generation %" PRIu64 " of source %s in pool %s\n",
-	       field_text(json, "result", "done"), field_count(json, "generation"),
-	       ctl->args.words[1], ctl->args.words[0]);
+	ctl_say("%s: generation %" PRIu64 " of source %s in pool %s",
+		field_text(json, "result", "done"), field_count(json, "generation"),
+		ctl->args.words[1], ctl->args.words[0]);
 }
 
 int verb_put_targets(struct ctl *ctl)

@@ -22,9 +22,9 @@ static void print_phase(struct ctl *ctl, const json_t *status)
 {
 	uint64_t open = field_count(json_object_get(status, "totals"), "sessions_open");
 
-	printf("sluice, pid %" PRIu64 ", is %s; %" PRIu64 " open session%s\n",
-	       field_count(status, "pid"), field_text(status, "phase", "draining"), open,
-	       open == 1 ? "" : "s");
+	ctl_say("sluice, pid %" PRIu64 ", is %s; %" PRIu64 " open session%s",
+		field_count(status, "pid"), field_text(status, "phase", "draining"), open,
+		open == 1 ? "" : "s");
 }
 
 static int wait_until_gone(struct ctl *ctl, uint64_t pid)
@@ -87,13 +87,8 @@ int self_undrain(struct ctl *ctl)
 
 static void print_reloaded(struct ctl *ctl, const json_t *json)
 {
-	const json_t *warnings = json_object_get(json, "warnings"), *warning;
-	size_t i;
-
-	printf("reloaded: generation %" PRIu64 "\n", field_count(json, "generation"));
-	json_array_foreach (warnings, i, warning)
-		if (json_is_string(warning))
-			fprintf(stderr, "sluicectl: warning: %s\n", json_string_value(warning));
+	ctl_say("reloaded: generation %" PRIu64, field_count(json, "generation"));
+	ctl_list(json, "warnings", "warning: ");
 }
 
 int verb_reload(struct ctl *ctl)
@@ -111,8 +106,8 @@ static void print_listener(struct ctl *ctl, const json_t *json)
 {
 	uint64_t open = field_count(json, "open");
 
-	printf("listener %s is %s; %" PRIu64 " open session%s\n", field_text(json, "name", "?"),
-	       field_text(json, "state", "?"), open, open == 1 ? "" : "s");
+	ctl_say("listener %s is %s; %" PRIu64 " open session%s", field_text(json, "name", "?"),
+		field_text(json, "state", "?"), open, open == 1 ? "" : "s");
 }
 
 int verb_listener(struct ctl *ctl)
