@@ -167,29 +167,6 @@ static void charge(struct round *round, struct turn turn)
 	round->clock++;
 }
 
-static int pick(struct balance_cursor *cursor, const struct balance_query *query)
-{
-	const struct balancer *balancer = cursor->balancer;
-	struct rounds *rounds = cursor->state;
-	struct round *round = query->tried_count ? &rounds->again : &rounds->first;
-	struct turn turn;
-	int at;
-
-	start_turns(round);
-	at = heap_find(&round->started, balancer, query, due_before);
-	if (at != NO_SLOT) {
-		turn = heap_remove(&round->started, (uint32_t)at, due_before);
-	} else {
-		at = heap_find(&round->waiting, balancer, query, starts_before);
-		if (at == NO_SLOT)
-			return NO_SLOT;
-		turn = heap_remove(&round->waiting, (uint32_t)at, starts_before);
-		jump_to(round, &turn);
-	}
-	charge(round, turn);
-	return (int)turn.slot;
-}
-
 static uint32_t common_divisor(const struct balancer *balancer)
 {
 	uint32_t divisor = 0;
@@ -265,9 +242,45 @@ static int begin(struct balance_cursor *cursor)
 	if (!rounds)
 		return -ENOMEM;
 	round_init(&rounds->first, cursor->balancer, rounds->turns, cursor->start);
-	round_init(&rounds->again, cursor->balancer, rounds->turns + storage, cursor->start);
 	cursor->state = rounds;
 	return 0;
+}
+
+/* The round this pick is of; the one of retries begins with the first of them. */
+static struct round *round_for(const struct balance_cursor *cursor,
+			       const struct balance_query *query)
+{
+	struct rounds *rounds = cursor->state;
+	size_t storage = 2 * (size_t)cursor->balancer->choice_count;
+
+	if (!query->tried_count)
+		return &rounds->first;
+	if (!rounds->again.total)
+		round_init(&rounds->again, cursor->balancer, rounds->turns + storage,
+			   cursor->start);
+	return &rounds->again;
+}
+
+static int pick(struct balance_cursor *cursor, const struct balance_query *query)
+{
+	const struct balancer *balancer = cursor->balancer;
+	struct round *round = round_for(cursor, query);
+	struct turn turn;
+	int at;
+
+	start_turns(round);
+	at = heap_find(&round->started, balancer, query, due_before);
+	if (at != NO_SLOT) {
+		turn = heap_remove(&round->started, (uint32_t)at, due_before);
+	} else {
+		at = heap_find(&round->waiting, balancer, query, starts_before);
+		if (at == NO_SLOT)
+			return NO_SLOT;
+		turn = heap_remove(&round->waiting, (uint32_t)at, starts_before);
+		jump_to(round, &turn);
+	}
+	charge(round, turn);
+	return (int)turn.slot;
 }
 
 const struct balance_algorithm balance_round_robin = {.begin = begin, .pick = pick};
