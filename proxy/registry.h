@@ -12,6 +12,9 @@
  * of the pool and makes a snapshot of it. registry_tick() makes time pass: ejections and overrides
  * that end, ramps, removed targets that are empty or past their deadline.
  *
+ * Records stay valid until the next registry_tick() or registry_configure(), which may forget those
+ * of targets that are gone.
+ *
  * Failure modes: no memory leaves everything as it was, with -ENOMEM; a state directory that cannot
  * be written is an event and an error to the operator who asked, the override holds until exit.
  */
@@ -177,7 +180,8 @@ enum put_result { PUT_APPLIED, PUT_SAME };
 /* A source's whole set. Newer generations apply; an equal one with the same content is PUT_SAME;
  * -ESTALE otherwise, with the current generation. -ENOENT: no such pool; -EINVAL: two specs of one
  * identity, or a bad one; -E2BIG: too many; -ENOMEM. Generation 0 always applies, and counts up
- * ("config" and "operator" use it). */
+ * ("config" and "operator" use it). Of one identity twice in "config" the first counts: two names
+ * of one server are one target. */
 int registry_put(struct registry *registry, const char *pool, const char *source,
 		 uint64_t generation, const struct target_spec *specs, size_t count,
 		 uint64_t *ret_generation);
@@ -211,7 +215,8 @@ void registry_health(struct registry *registry, const struct health_report *repo
  * nothing is amiss; called by main when a worker says so. */
 void registry_outliers(struct registry *registry);
 
-/* Time passes. Returns microseconds from `now_us` until it wants to be called again. */
+/* Time passes. Returns microseconds from `now_us` until it wants to be called again; what changes
+ * in between may want it sooner, so call it after `changed` as well. */
 uint64_t registry_tick(struct registry *registry, uint64_t now_us);
 
 /* --- reading --- */

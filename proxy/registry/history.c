@@ -57,10 +57,7 @@ static void removed_reason(const struct target_record *record, char *buf, size_t
 {
 	uint32_t left = target_inflight(record->target);
 
-	if (left)
-		snprintf(buf, size, "no source lists it any more, %u sessions are left", left);
-	else
-		snprintf(buf, size, "no source lists it any more, no session is left");
+	snprintf(buf, size, "no source lists it any more, sessions left: %u", left);
 }
 
 static void drain_reason(const struct target_record *record, char *buf, size_t size)
@@ -71,6 +68,14 @@ static void drain_reason(const struct target_record *record, char *buf, size_t s
 		snprintf(buf, size, "source %s drains it", record->source);
 	else
 		snprintf(buf, size, "its weight is 0");
+}
+
+static void ejected_reason(const struct target_record *record, char *buf, size_t size)
+{
+	const struct member *member = member_of((struct target_record *)record);
+
+	snprintf(buf, size, "%u connects failed in a row, out for %.4g s", member->eject_failures,
+		 (double)member->eject_us / US_PER_SEC);
 }
 
 static void healthy_reason(const struct target_record *record, char *buf, size_t size)
@@ -108,11 +113,10 @@ static void give_reason(const struct target_record *record, char *buf, size_t si
 		checks_reason(record, record->health == HEALTH_GOING_UP, buf, size);
 		break;
 	case STANDING_EJECTED:
-		snprintf(buf, size, "sessions could not connect, ejected %u times lately",
-			 record->ejections);
+		ejected_reason(record, buf, size);
 		break;
 	case STANDING_CHECKING:
-		snprintf(buf, size, "new, its first check is under way");
+		snprintf(buf, size, "its first check is under way");
 		break;
 	case STANDING_IDLE_BACKUP:
 		snprintf(buf, size, "a backup, while others serve");

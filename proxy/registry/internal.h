@@ -89,6 +89,8 @@ struct member {
 	enum member_class in_class; /* as counted in the roster */
 	enum rank rank;             /* as counted in the roster */
 	uint64_t draft_serial;      /* of the last set that named it */
+	uint64_t eject_us;          /* how long its last ejection is, and ... */
+	uint32_t eject_failures;    /* ... after how many failures */
 	uint64_t decay_us;          /* when `ejections` goes down by one */
 	uint64_t close_us;          /* when its sessions are closed (again); 0: never */
 	bool fresh;                 /* not counted yet */

@@ -2,19 +2,21 @@
  *
  * What holds for a pool as a whole. Primaries serve while they can; when none can, or too few are
  * healthy, backups join them; when those cannot either, the pool panics: all targets that nobody
- * has taken out are used, or none, by choice. Targets whose first check is under way don't count as
- * unhealthy. Pure but for the events; nothing fails.
+ * has taken out are used, or none, by choice. Pure but for the events; nothing fails.
  */
 #include "proxy/events.h"
 #include "proxy/registry/internal.h"
 
-/* Of the primaries whose health is known. */
+/* Those whose first check is under way have the benefit of the doubt. */
+static size_t healthy(const struct roster *roster)
+{
+	return roster->classes[PRIMARY][CLASS_GOOD] + roster->classes[PRIMARY][CLASS_UNKNOWN];
+}
+
 static bool is_below(const struct roster *roster)
 {
-	size_t healthy = roster->classes[PRIMARY][CLASS_GOOD];
-	size_t known = roster_eligible(roster, PRIMARY) - roster->classes[PRIMARY][CLASS_UNKNOWN];
-
-	return healthy * 100 < roster->settings.min_healthy_percent * known;
+	return healthy(roster) * 100 <
+	       roster->settings.min_healthy_percent * roster_eligible(roster, PRIMARY);
 }
 
 struct mode roster_mode(const struct roster *roster)

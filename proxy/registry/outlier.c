@@ -52,10 +52,10 @@ static void eject(struct member *member, uint32_t failures, uint64_t now_us)
 
 	record->ejected_until_us = now_us + time_us;
 	record->ejections++;
+	member->eject_failures = failures;
+	member->eject_us = time_us;
 	member->decay_us = record->ejected_until_us + conf->ejection_ms * US_PER_MS;
 	atomic_store(&record->target->failures, 0);
-	member_note(member, "%u connects failed in a row: ejected for %.3g s, the %u. time lately",
-		    failures, (double)time_us / US_PER_SEC, record->ejections);
 	roster_touch(member);
 	member_classify(member);
 	member_schedule(member, now_us);

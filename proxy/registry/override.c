@@ -17,7 +17,7 @@
 #include "proxy/target.h"
 
 static const char *const kinds[OVERRIDE_KINDS] = {
-	[OVERRIDE_NONE] = "no drain",
+	[OVERRIDE_NONE] = "",
 	[OVERRIDE_DRAIN] = "drain",
 	[OVERRIDE_MAINTENANCE] = "maintenance",
 };
@@ -59,7 +59,8 @@ static void tell(struct member *member)
 	char text[256];
 
 	if (override->weight >= 0)
-		snprintf(weight, sizeof(weight), ", weight %d", override->weight);
+		snprintf(weight, sizeof(weight), "%sweight %d", override->kind ? ", " : "",
+			 override->weight);
 	if (override->until_wall_us)
 		snprintf(until, sizeof(until), " until %s",
 			 timestamp_format(override->until_wall_us, when));

@@ -110,6 +110,19 @@ int roster_reserve(struct roster *roster, size_t more)
 	return table_reserve(&roster->registry->by_key, more);
 }
 
+/* Checks may begin or end with a configuration. */
+static void adapt_health(struct roster *roster)
+{
+	for (size_t i = 0; i < roster->record.target_count; i++) {
+		struct target_record *record = roster->record.targets[i];
+
+		if (roster->settings.health.kind == HEALTH_OFF)
+			record->health = HEALTH_UNCHECKED;
+		else if (record->health == HEALTH_UNCHECKED)
+			record->health = HEALTH_UNKNOWN;
+	}
+}
+
 void roster_adapt(struct roster *roster, const struct pool_conf *conf)
 {
 	struct pool_state *state = roster->record.state;
@@ -118,6 +131,7 @@ void roster_adapt(struct roster *roster, const struct pool_conf *conf)
 	roster->settings = *conf;
 	atomic_store(&state->max_connections, conf->max_connections);
 	atomic_store(&state->queue_size, conf->queue_size);
+	adapt_health(roster);
 	roster_touch_all(roster);
 }
 

@@ -235,12 +235,20 @@ static void keep(struct roster *roster, const struct source *source)
 		store_save(roster->registry->store);
 }
 
-static bool is_stale(const struct put *put, uint64_t generation)
+/* Prepare the set, and look whether it may be applied: PUT_APPLIED, PUT_SAME or -errno. */
+static int judge(struct put *put, uint64_t generation)
 {
-	uint64_t current = put->source->generation;
+	bool numbered = generation && !put->source_fresh;
+	int err;
 
-	return generation && !put->source_fresh &&
-	       (generation < current || (generation == current && differs(put)));
+	if (numbered && generation < put->source->generation)
+		return -ESTALE;
+	err = prepare(put);
+	if (!err)
+		err = check_size(put);
+	if (!err && numbered && generation == put->source->generation)
+		err = differs(put) ? -ESTALE : PUT_SAME;
+	return err;
 }
 
 int registry_put(struct registry *registry, const char *pool, const char *source,
@@ -257,18 +265,12 @@ int registry_put(struct registry *registry, const char *pool, const char *source
 	err = open_source(&put, source);
 	if (err)
 		return err;
-	err = prepare(&put);
-	if (!err)
-		err = check_size(&put);
-	if (!err && is_stale(&put, generation))
-		err = -ESTALE;
-	if (err == -ESTALE)
+	err = judge(&put, generation);
+	if (err == -ESTALE || err == PUT_SAME)
 		*ret_generation = put.source->generation;
-	if (err || (generation && !put.source_fresh && generation == put.source->generation)) {
-		if (!err)
-			*ret_generation = generation;
+	if (err) {
 		undo(&put);
-		return err ? err : PUT_SAME;
+		return err;
 	}
 	finish(&put, generation);
 	*ret_generation = put.source->generation;

@@ -164,7 +164,7 @@ void store_flush(struct store *store)
 
 int store_save(struct store *store)
 {
-	if (!store->directory)
+	if (!store->directory || store->recalling)
 		return 0;
 	store->dirty = true;
 	if (clock_us() - store->tried_us >= TOGETHER_US)
@@ -201,6 +201,7 @@ void store_recall_targets(struct roster *roster)
 
 	shelf->targets = NULL;
 	shelf->roster = roster;
+	roster->registry->store->recalling = true;
 	json_array_foreach (targets, index, target) {
 		int err = state_target(target, &spec);
 
@@ -211,5 +212,6 @@ void store_recall_targets(struct roster *roster)
 				   roster->name, NULL, "a target kept from before is left out: %s",
 				   strerror(-err));
 	}
+	roster->registry->store->recalling = false;
 	json_decref(targets);
 }

@@ -39,6 +39,7 @@ struct store {
 	int dir_fd;        /* -1: none, or it cannot be used */
 	int err;           /* of the last attempt to write, or of the directory */
 	bool dirty;        /* something is not written yet */
+	bool recalling;    /* what is added now comes from the file */
 	uint64_t tried_us; /* the last attempt to write */
 };
 

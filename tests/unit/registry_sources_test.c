@@ -2,7 +2,7 @@
  *
  * Sources: sets with generations, their union, who decides on attributes, identity.
  */
-/* link: -Wl,--wrap=clock_gettime */
+/* link: -Wl,--wrap=log_event,--wrap=clock_gettime */
 #include "tests/unit/registry_rig.h"
 
 static int put_specs(const char *source, uint64_t generation, const struct target_spec *specs,
