@@ -56,7 +56,7 @@ static void tell(struct member *member)
 {
 	const struct override *override = &member->record.override;
 	char weight[32] = "", until[16 + TIMESTAMP_TEXT] = "", when[TIMESTAMP_TEXT];
-	char text[256];
+	char text[320];
 
 	if (override->weight >= 0)
 		snprintf(weight, sizeof(weight), "%sweight %d", override->kind ? ", " : "",

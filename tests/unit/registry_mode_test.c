@@ -16,7 +16,7 @@ static void setup(void)
 /* Targets 1 .. primaries, then backups; all of them up. */
 static void put_ranks(unsigned primaries, unsigned backups)
 {
-	struct target_spec specs[32];
+	struct target_spec specs[32] = {0};
 	uint64_t generation;
 
 	for (unsigned i = 0; i < primaries + backups; i++) {

@@ -196,6 +196,7 @@ START_TEST(who_waits_gets_a_slot_that_opens)
 	ck_assert_ptr_eq(served, &waiter);
 	ck_assert_uint_eq(target_inflight(nth(2)->target), 1);
 	target_release(nth(2)->target);
+	target_put(served->granted);
 	pool_mailbox_fini(&mailbox);
 }
 END_TEST

@@ -62,6 +62,7 @@ START_TEST(pools_follow_the_order_of_the_configuration)
 {
 	struct target_record *kept;
 	struct pool_conf swapped;
+	struct pool_plan plan;
 
 	rig_config.pool_count = 3;
 	rig_configure();
@@ -76,7 +77,9 @@ START_TEST(pools_follow_the_order_of_the_configuration)
 	ck_assert_ptr_eq(registry_pool_at(rig, 0), registry_pool(rig, "b"));
 	ck_assert_ptr_eq(registry_pool_at(rig, 0)->conf, &rig_pools[0]);
 	ck_assert_ptr_eq(nth(2), kept);
-	ck_assert_ptr_eq(plan_of(0).state, registry_pool(rig, "b")->state);
+	plan = plan_of(0);
+	ck_assert_ptr_eq(plan.state, registry_pool(rig, "b")->state);
+	pool_plan_fini(&plan);
 	ck_assert_ptr_null(registry_pool(rig, "x"));
 }
 END_TEST
