@@ -275,6 +275,28 @@ static void on_pause_over(struct timer *timer)
 	resume(container_of(timer, struct listener, pause));
 }
 
+void listener_hold(struct listener *listener)
+{
+	if (listener->held || listener->draining)
+		return;
+	listener->held = true;
+	if (timer_is_armed(&listener->pause)) {
+		timer_cancel(&listener->pause);
+		listener->env->paused--;
+	} else {
+		loop_remove(&listener->env->sessions->loop, &listener->source);
+	}
+}
+
+void listener_release(struct listener *listener)
+{
+	if (!listener->held)
+		return;
+	listener->held = false;
+	listener->env->paused++;
+	resume(listener);
+}
+
 /* A filter that sees the TCP header and drops what carries SYN (RFC 9293, 3.1, byte 13). */
 static int refuse_by_filter(int fd)
 {
@@ -301,6 +323,7 @@ static void set_min_ttl(int fd, uint16_t family, int ttl)
 
 void listener_drain(struct listener *listener)
 {
+	listener_release(listener);
 	listener->draining = true;
 	if (listener->bound.family == AF_UNIX)
 		return;

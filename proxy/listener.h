@@ -40,6 +40,7 @@ struct listener {
 	struct addr local; /* what its sessions log; family 0 when each socket must be asked */
 	uint64_t key;      /* main's name for it */
 	uint64_t paused_since_us; /* 0: not paused */
+	bool held;                /* by an operator: not in epoll, the kernel queues who comes */
 	bool draining;
 	bool by_ttl; /* draining without a filter: the TTL keeps newcomers out */
 };
@@ -56,6 +57,11 @@ void listener_retune(struct listener *listener);
 
 /* Take no new connection, but all that are queued: TCP drops further SYNs. */
 void listener_drain(struct listener *listener);
+
+/* Accept nobody until released; who comes waits in the kernel's queue, as far as that goes. A drain
+ * releases, too. */
+void listener_hold(struct listener *listener);
+void listener_release(struct listener *listener);
 
 /* Accept what is queued, then close. Frees at the end of the turn. */
 void listener_stop(struct listener *listener);

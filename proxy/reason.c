@@ -26,6 +26,8 @@ const char *const reason_names[REASONS] = {
 	[REASON_POOL_DOWN] = "pool_down",
 	[REASON_POOL_DRAINING] = "pool_draining",
 	[REASON_POOL_FULL] = "pool_full",
+	[REASON_QUEUE_FULL] = "queue_full",
+	[REASON_QUEUE_TIMEOUT] = "queue_timeout",
 	[REASON_IDLE] = "idle",
 	[REASON_IDLE_RST] = "idle_rst",
 	[REASON_HALF_CLOSE] = "half_close",
@@ -33,6 +35,12 @@ const char *const reason_names[REASONS] = {
 	[REASON_LIFETIME_RST] = "lifetime_rst",
 	[REASON_DRAIN] = "drain",
 	[REASON_DRAIN_RST] = "drain_rst",
+	[REASON_TARGET_REMOVED] = "target_removed",
+	[REASON_TARGET_REMOVED_RST] = "target_removed_rst",
+	[REASON_TARGET_DOWN] = "target_down",
+	[REASON_TARGET_DOWN_RST] = "target_down_rst",
+	[REASON_KILLED] = "killed",
+	[REASON_KILLED_RST] = "killed_rst",
 	[REASON_LIMIT] = "limit",
 	[REASON_NO_FD] = "no_fd",
 	[REASON_NO_MEMORY] = "no_memory",
@@ -49,6 +57,9 @@ bool reason_is_error(enum reason reason)
 	case REASON_HALF_CLOSE:
 	case REASON_LIFETIME:
 	case REASON_DRAIN:
+	case REASON_TARGET_REMOVED:
+	case REASON_TARGET_DOWN:
+	case REASON_KILLED:
 		return false;
 	default:
 		return true;

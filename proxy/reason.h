@@ -29,9 +29,11 @@ enum reason {
 	REASON_CONNECT_UNREACHABLE,
 	REASON_NO_SOURCE_PORT, /* ephemeral ports are used up towards the target */
 	REASON_POOL_EMPTY,
-	REASON_POOL_DOWN,     /* none of its targets' names resolves */
+	REASON_POOL_DOWN,     /* no name of its targets resolves, or all targets are down */
 	REASON_POOL_DRAINING, /* every target has weight 0 */
 	REASON_POOL_FULL,     /* every target is at its max_connections */
+	REASON_QUEUE_FULL,    /* and as many wait already as may */
+	REASON_QUEUE_TIMEOUT, /* waited for a slot, and none was free in time */
 
 	/* The proxy's own closings; the _RST ones found no quiet moment before their deadline. */
 	REASON_IDLE,
@@ -41,6 +43,12 @@ enum reason {
 	REASON_LIFETIME_RST,
 	REASON_DRAIN,
 	REASON_DRAIN_RST,
+	REASON_TARGET_REMOVED, /* its target was removed or drained, and the time for that is over */
+	REASON_TARGET_REMOVED_RST,
+	REASON_TARGET_DOWN, /* its target is down, and the pool has `on_down: close` */
+	REASON_TARGET_DOWN_RST,
+	REASON_KILLED, /* an operator's word */
+	REASON_KILLED_RST,
 
 	/* The proxy lacked something. */
 	REASON_LIMIT,     /* max_connections of the listener or of the process */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "proxy/listener_stats.h"
+#include "proxy/pool_state.h"
 
 void snapshot_get(struct snapshot *snapshot)
 {
@@ -17,11 +18,17 @@ void snapshot_get(struct snapshot *snapshot)
 
 static void pool_fini(struct pool *pool)
 {
-	balancer_free(pool->balancer);
+	for (int i = 0; i < TIERS; i++) {
+		balancer_free(pool->tiers[i].all);
+		balancer_free(pool->tiers[i].steady);
+	}
 	for (size_t i = 0; i < pool->target_count; i++)
 		target_put(pool->targets[i]);
+	pool_state_put(pool->state);
 	free(pool->targets);
 	free(pool->weights);
+	free(pool->tier_of);
+	free(pool->ramps);
 }
 
 /* Takes half-built ones. */

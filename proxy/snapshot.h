@@ -18,13 +18,35 @@
 
 struct listener_stats; /* proxy/listener.h: outlives snapshots, as targets do */
 
+struct pool_state; /* proxy/pool_state.h */
+
+/* One member that gets less than its share of new sessions for now (slow start). */
+struct pool_ramp {
+	uint32_t index; /* of the member */
+	uint64_t earn;  /* its share of one session, out of RAMP_UNIT */
+};
+
+#define RAMP_UNIT (UINT64_C(1) << 32)
+
+struct pool_tier {
+	struct balancer *all;    /* of all members, those of other tiers with weight 0; or NULL */
+	struct balancer *steady; /* without the ramping ones, if there are both; or NULL */
+};
+
 struct pool {
 	const struct pool_conf *conf;
-	struct balancer *balancer;
+	struct pool_state *state;
 	struct target **targets; /* by member index */
-	uint32_t *weights;
+	uint32_t *weights;       /* effective; 0: takes nothing new */
+	uint8_t *tier_of;        /* enum tier */
 	size_t target_count;
-	bool unresolved; /* it has names, and none resolves: "down", not "empty" */
+	struct pool_tier tiers[TIERS]; /* empty ones are NULL */
+	struct pool_ramp *ramps;       /* by member index */
+	size_t ramp_count;
+	uint16_t local_share; /* thousandths of sessions that ask TIER_LOCAL first, else REMOTE */
+	bool refuse;          /* takes nobody: panic, and the operator wants it so */
+	bool all_down;        /* "down", not "draining", when no member has a weight */
+	bool unresolved;      /* it has names, and none resolves: "down", not "empty" */
 };
 
 struct snapshot {

@@ -1,143 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building a snapshot. Happy path: for each pool every configured target becomes one
- * run-time target per address it resolves to; a target or listener that the previous snapshot had
- * under the same name is taken over with its counts; then the balancer is built.
+ * Building a snapshot. Happy path: the registry says of each pool which targets serve, with what
+ * weight, in which tier, and which of them ramp up; a tier that has members gets a balancer; a
+ * listener that the previous snapshot had under the same name is taken over with its counts.
  *
- * Failure modes: no memory, or names that resolve to more targets than a balancer takes; nothing is
- * changed then and the previous snapshot stays.
+ * A tier with ramping members gets a second balancer without them, so that a session which a
+ * ramping member may not take yet finds another in one step. Ramps are relative to the most
+ * advanced member: when all are new, nobody is held back.
+ *
+ * Failure modes: no memory, or more targets than a balancer takes; nothing is changed then and the
+ * previous snapshot stays.
  */
 
 #include "proxy/snapshot_build.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/base/panic.h"
 #include "proxy/listener_stats.h"
-#include "proxy/resolve.h"
+#include "proxy/pool_state.h"
+#include "proxy/registry.h"
 
 /* What building needs at every step. */
 struct build {
 	struct snapshot *snapshot;
 	const struct snapshot *previous; /* may be NULL */
-	struct resolver *resolver;       /* may be NULL when no target has a name */
+	struct registry *registry;
 	unsigned worker_count;
 };
 
-static const struct pool *previous_pool(const struct build *build, const char *name)
-{
-	const struct snapshot *previous = build->previous;
+/* What is there to choose from in one tier. */
+struct tier_sum {
+	uint64_t weight;
+	size_t ramping; /* members that are less advanced than another */
+	uint16_t ramp;  /* of the most advanced one, who therefore counts as steady */
+};
 
-	if (!previous)
-		return NULL;
-	for (size_t i = 0; i < previous->config->pool_count; i++)
-		if (!strcmp(previous->pools[i].conf->name, name))
-			return &previous->pools[i];
-	return NULL;
+static bool is_of(const struct plan_member *member, enum tier tier)
+{
+	return member->tier == tier && member->weight;
 }
 
-/* The target of this name and address, with its counts if there was one before. */
-static struct target *find_or_new(const struct build *build, const struct pool *pool,
-				  const char *name, const struct addr *addr)
+static struct tier_sum sum_tier(const struct pool_plan *plan, enum tier tier)
 {
-	const struct pool *before = previous_pool(build, pool->conf->name);
+	struct tier_sum sum = {0};
 
-	for (size_t i = 0; before && i < before->target_count; i++) {
-		struct target *target = before->targets[i];
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_member *member = &plan->members[i];
 
-		if (!strcmp(target->name, name) && addr_equal(&target->addr, addr)) {
-			target_get(target);
-			return target;
-		}
+		if (!is_of(member, tier))
+			continue;
+		sum.weight += member->weight;
+		if (member->ramp > sum.ramp)
+			sum.ramp = member->ramp;
 	}
-	return target_new(name, addr, build->worker_count);
+	for (size_t i = 0; i < plan->count; i++)
+		if (is_of(&plan->members[i], tier) && plan->members[i].ramp < sum.ramp)
+			sum.ramping++;
+	return sum;
 }
 
-static int add_target(const struct build *build, struct pool *pool, const struct target_conf *conf,
-		      const char *name, const struct addr *addr)
+/* All members take part, so that an index means the same in every tier. */
+static struct balancer *build_balancer(const struct pool *pool, const struct pool_plan *plan,
+				       enum tier tier, uint16_t least_ramp)
 {
-	struct target *target;
+	struct balance_member *members = calloc(plan->count, sizeof(*members));
+	struct balancer *balancer;
 
-	if (pool->target_count == BALANCE_MEMBERS_MAX)
-		return -E2BIG;
-	target = find_or_new(build, pool, name, addr);
-	if (!target)
+	if (!members)
+		return NULL;
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_member *from = &plan->members[i];
+		bool out = from->tier != tier || from->ramp < least_ramp;
+
+		members[i] = (struct balance_member){.target = from->target,
+						     .key = from->target->name,
+						     .weight = out ? 0 : from->weight};
+	}
+	balancer =
+		balancer_new(pool->conf->balance, members, plan->count, pool->conf->load_percent);
+	free(members);
+	return balancer;
+}
+
+static int build_tier(struct pool *pool, const struct pool_plan *plan, enum tier tier,
+		      const struct tier_sum *sum)
+{
+	struct pool_tier *built = &pool->tiers[tier];
+
+	if (!sum->weight)
+		return 0;
+	built->all = build_balancer(pool, plan, tier, 0);
+	if (!built->all)
 		return -ENOMEM;
-	atomic_store(&target->max_connections, conf->max_connections);
-	pool->weights[pool->target_count] = conf->weight;
-	pool->targets[pool->target_count++] = target;
-	return 0;
+	if (!sum->ramping)
+		return 0;
+	built->steady = build_balancer(pool, plan, tier, sum->ramp);
+	return built->steady ? 0 : -ENOMEM;
 }
 
-static int add_resolved(const struct build *build, struct pool *pool,
-			const struct target_conf *conf)
+static void add_ramps(struct pool *pool, const struct pool_plan *plan, const struct tier_sum *sums)
 {
-	struct addr addrs[RESOLVE_MAX];
-	size_t count = resolver_lookup(build->resolver, conf->host, addrs, RESOLVE_MAX);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_member *member = &plan->members[i];
+		const struct tier_sum *sum = &sums[member->tier];
 
-	for (size_t i = 0; i < count; i++) {
-		char name[256 + ADDR_TEXT], text[ADDR_TEXT];
+		if (!member->weight || member->ramp >= sum->ramp)
+			continue;
+		pool->ramps[pool->ramp_count++] = (struct pool_ramp){
+			.index = (uint32_t)i,
+			.earn = RAMP_UNIT * member->weight * member->ramp /
+					(sum->weight * sum->ramp) +
+				1,
+		};
+	}
+}
+
+static int build_tiers(struct pool *pool, const struct pool_plan *plan)
+{
+	struct tier_sum sums[TIERS];
+	size_t ramping = 0;
+
+	for (int i = 0; i < TIERS; i++) {
 		int err;
 
-		addrs[i].port = conf->addr.port;
-		snprintf(name, sizeof(name), "%s/%s", conf->address,
-			 addr_format_host(&addrs[i], text));
-		err = add_target(build, pool, conf, name, &addrs[i]);
+		sums[i] = sum_tier(plan, i);
+		ramping += sums[i].ramping;
+		err = build_tier(pool, plan, i, &sums[i]);
 		if (err)
 			return err;
 	}
+	if (!ramping)
+		return 0;
+	pool->ramps = calloc(ramping, sizeof(*pool->ramps));
+	if (!pool->ramps)
+		return -ENOMEM;
+	add_ramps(pool, plan, sums);
 	return 0;
 }
 
-static size_t most_targets(const struct pool_conf *conf)
+static int add_targets(struct pool *pool, const struct pool_plan *plan)
 {
-	size_t most = 0;
-
-	for (size_t i = 0; i < conf->target_count; i++)
-		most += conf->targets[i].host ? RESOLVE_MAX : 1;
-	return most;
-}
-
-static int build_balancer(struct pool *pool)
-{
-	struct balance_member *members = calloc(pool->target_count + 1, sizeof(*members));
-
-	if (!members)
+	pool->targets = calloc(plan->count + 1, sizeof(struct target *));
+	pool->weights = calloc(plan->count + 1, sizeof(*pool->weights));
+	pool->tier_of = calloc(plan->count + 1, sizeof(*pool->tier_of));
+	if (!pool->targets || !pool->weights || !pool->tier_of)
 		return -ENOMEM;
-	for (size_t i = 0; i < pool->target_count; i++)
-		members[i] = (struct balance_member){.target = pool->targets[i],
-						     .key = pool->targets[i]->name,
-						     .weight = pool->weights[i]};
-	pool->balancer = balancer_new(pool->conf->balance, members, pool->target_count,
-				      pool->conf->load_percent);
-	free(members);
-	return pool->balancer ? 0 : -ENOMEM;
-}
-
-static int build_pool(const struct build *build, struct pool *pool, const struct pool_conf *conf)
-{
-	size_t most = most_targets(conf);
-	int err = 0;
-
-	pool->conf = conf;
-	pool->targets = calloc(most + 1, sizeof(struct target *));
-	pool->weights = calloc(most + 1, sizeof(*pool->weights));
-	if (!pool->targets || !pool->weights)
-		return -ENOMEM;
-	for (size_t i = 0; i < conf->target_count && !err; i++) {
-		const struct target_conf *target = &conf->targets[i];
-
-		err = target->host
-			      ? add_resolved(build, pool, target)
-			      : add_target(build, pool, target, target->address, &target->addr);
+	for (size_t i = 0; i < plan->count; i++) {
+		target_get(plan->members[i].target);
+		pool->targets[i] = plan->members[i].target;
+		pool->weights[i] = plan->members[i].weight;
+		pool->tier_of[i] = plan->members[i].tier;
 	}
+	pool->target_count = plan->count;
+	return 0;
+}
+
+static int build_pool(struct pool *pool, const struct pool_plan *plan)
+{
+	int err;
+
+	if (plan->count > BALANCE_MEMBERS_MAX)
+		return -E2BIG;
+	pool_state_get(plan->state);
+	pool->state = plan->state;
+	pool->local_share = plan->local_share;
+	pool->refuse = plan->refuse;
+	pool->all_down = plan->all_down;
+	pool->unresolved = pool->conf->target_count && !plan->count;
+	err = add_targets(pool, plan);
+	return err ? err : build_tiers(pool, plan);
+}
+
+static int plan_pool(const struct build *build, size_t index)
+{
+	struct pool *pool = &build->snapshot->pools[index];
+	struct pool_plan plan;
+	int err = registry_plan(build->registry, index, &plan);
+
 	if (err)
 		return err;
-	pool->unresolved = conf->target_count && !pool->target_count;
-	return build_balancer(pool);
+	pool->conf = &build->snapshot->config->pools[index];
+	err = build_pool(pool, &plan);
+	pool_plan_fini(&plan);
+	return err;
 }
 
 static struct listener_stats *previous_listener(const struct build *build,
@@ -178,19 +225,19 @@ static int build_all(const struct build *build)
 	if (!snapshot->pools || !snapshot->listeners)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->pool_count && !err; i++)
-		err = build_pool(build, &snapshot->pools[i], &config->pools[i]);
+		err = plan_pool(build, i);
 	for (size_t i = 0; i < config->listener_count && !err; i++)
 		err = build_listener(build, i);
 	return err;
 }
 
 int snapshot_build(struct config_ref *config, const struct snapshot *previous,
-		   struct resolver *resolver, unsigned worker_count, struct snapshot **ret_snapshot)
+		   struct registry *registry, unsigned worker_count, struct snapshot **ret_snapshot)
 {
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	struct build build = {.snapshot = snapshot,
 			      .previous = previous,
-			      .resolver = resolver,
+			      .registry = registry,
 			      .worker_count = worker_count};
 	int err;
 

@@ -6,11 +6,11 @@
 
 #include "proxy/snapshot.h"
 
-struct resolver;
+struct registry;
 
-/* One reference on the result, which has its own on `config`. `previous` (may be NULL) lends its
- * targets' and listeners' counts. 0, -ENOMEM, or -E2BIG
- * (more than BALANCE_MEMBERS_MAX targets in a pool). */
+/* Of the registry's plans, which must be of this configuration (registry_configure()). One
+ * reference on the result, which has its own on `config`. `previous` (may be NULL) lends its
+ * listeners' counts. 0, -ENOMEM, or -E2BIG (more than BALANCE_MEMBERS_MAX targets in a pool). */
 int snapshot_build(struct config_ref *config, const struct snapshot *previous,
-		   struct resolver *resolver, unsigned worker_count,
+		   struct registry *registry, unsigned worker_count,
 		   struct snapshot **ret_snapshot);

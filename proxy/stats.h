@@ -33,6 +33,17 @@ struct target_counts {
 	uint64_t open;    /* gauge */
 	uint64_t sent_bytes;
 	uint64_t received_bytes;
+	uint64_t cross_zone_bytes; /* of both directions, while it is in another zone than ours */
+};
+
+#define HISTOGRAM_BUCKETS 28
+#define HISTOGRAM_LEAST   64 /* microseconds: the bound of the first bucket; each doubles it */
+
+/* How long something took: bucket n counts what took up to HISTOGRAM_LEAST << n microseconds (and
+ * more than the one before), the last one (no bound) all that took longer. */
+struct histogram {
+	uint64_t buckets[HISTOGRAM_BUCKETS];
+	uint64_t sum_us;
 };
 
 struct worker_counts {
@@ -54,7 +65,10 @@ struct worker_counts {
 	uint64_t log_dropped;     /* flow records that found the ring full */
 	uint64_t turns;           /* of the event loop */
 	uint64_t reasons[REASONS];
-	const uint64_t *sys_calls; /* the worker thread's, SYS_KINDS of them */
+	struct histogram connect_time;    /* of an attempt that succeeded */
+	struct histogram first_byte_time; /* from then to the backend's first byte */
+	struct histogram session_time;    /* from accept to close, without probes */
+	const uint64_t *sys_calls;        /* the worker thread's, SYS_KINDS of them */
 };
 
 static inline void count_add(uint64_t *counter, uint64_t n)
@@ -70,6 +84,27 @@ static inline void count_sub(uint64_t *counter, uint64_t n)
 static inline uint64_t count_read(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static inline unsigned histogram_bucket(uint64_t us)
+{
+	unsigned bucket = us <= HISTOGRAM_LEAST
+				  ? 0
+				  : 64 - (unsigned)__builtin_clzll((us - 1) / HISTOGRAM_LEAST);
+
+	return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
+}
+
+static inline void histogram_add(struct histogram *histogram, uint64_t us)
+{
+	count_add(&histogram->buckets[histogram_bucket(us)], 1);
+	count_add(&histogram->sum_us, us);
+}
+
+/* The upper bound of a bucket in microseconds; 0: the last one, which has none. */
+static inline uint64_t histogram_bound_us(unsigned bucket)
+{
+	return bucket < HISTOGRAM_BUCKETS - 1 ? (uint64_t)HISTOGRAM_LEAST << bucket : 0;
 }
 
 /* A sum over all workers. */

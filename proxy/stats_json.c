@@ -111,7 +111,8 @@ json_t *stats_target_json(const struct target *target)
 		   {"retries", json_integer(sum.retries)},
 		   {"source_ports_left", ports_left(target)},
 		   {"sent_bytes", json_integer(sum.sent_bytes)},
-		   {"received_bytes", json_integer(sum.received_bytes)});
+		   {"received_bytes", json_integer(sum.received_bytes)},
+		   {"cross_zone_bytes", json_integer(sum.cross_zone_bytes)});
 }
 
 static json_t *target_json(const void *of, size_t index)

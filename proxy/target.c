@@ -135,11 +135,11 @@ static bool is_due(struct target *target)
 	return true;
 }
 
-bool target_reserve(struct target *target)
+bool target_reserve_anyway(struct target *target)
 {
 	struct pool_state *pool = target->pool;
 
-	if (target_is_closed(target) || !count_up(&target->inflight, &target->max_connections))
+	if (!count_up(&target->inflight, &target->max_connections))
 		return false;
 	if (pool && !count_up(&pool->inflight, &pool->max_connections))
 		goto fail_target;
@@ -150,6 +150,11 @@ bool target_reserve(struct target *target)
 fail_target:
 	count_down(&target->inflight);
 	return false;
+}
+
+bool target_reserve(struct target *target)
+{
+	return !target_is_closed(target) && target_reserve_anyway(target);
 }
 
 static bool is_within(const _Atomic uint32_t *count, const _Atomic uint32_t *limit)

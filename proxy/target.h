@@ -5,8 +5,9 @@
  * counters. One reference per snapshot that lists it; sessions hold their snapshot.
  *
  * The in-flight count is one atomic shared by all workers, so max_connections is exact. `closed`
- * keeps sessions away at once, even those that still choose by an older snapshot: once it is set
- * and every worker has taken a message, no new session reaches the target.
+ * keeps sessions away at once, even those that still choose by an older snapshot, unless nobody
+ * else is left in that; once every worker has taken a snapshot that gives it no weight, no new
+ * session reaches the target.
  */
 #pragma once
 
@@ -65,6 +66,9 @@ static inline bool target_is_closed(const struct target *target)
 /* Take one slot, of the target and of its pool, now; false when the target is closed, either is at
  * its limit, or `connect_gap_us` does not allow another connection yet. */
 bool target_reserve(struct target *target);
+
+/* The same, closed or not. */
+bool target_reserve_anyway(struct target *target);
 
 /* Give the slot back: to the oldest waiter of the pool, if there is one. */
 void target_release(struct target *target);

@@ -7,19 +7,58 @@
 #include "proxy/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
 
 #define RETRY_TOKENS_MAX (100 * RETRY_COST)
 #define RETRY_TOKENS_MIN (10 * RETRY_COST) /* to start with */
+#define RAMP_CREDIT_MAX  (2 * RAMP_UNIT)   /* who was not asked for long gets no burst */
+
+static void pool_view_fini(struct pool_view *pool)
+{
+	for (int i = 0; i < TIERS; i++) {
+		balance_cursor_free(pool->tiers[i].all);
+		balance_cursor_free(pool->tiers[i].steady);
+	}
+	free(pool->ramps);
+}
 
 static void view_free(struct view *view)
 {
 	for (size_t i = 0; i < view->snapshot->config->pool_count; i++)
-		balance_cursor_free(view->pools[i].cursor);
+		pool_view_fini(&view->pools[i]);
 	snapshot_put(view->snapshot);
 	free(view);
+}
+
+/* A cursor for each balancer that is there. */
+static bool add_cursor(struct balance_cursor **cursor, const struct balancer *balancer,
+		       unsigned worker, unsigned worker_count, uint64_t seed)
+{
+	if (!balancer)
+		return true;
+	*cursor = balance_cursor_new(balancer, worker, worker_count, seed);
+	return *cursor != NULL;
+}
+
+static bool pool_view_init(struct pool_view *view, const struct pool *pool, unsigned worker,
+			   unsigned worker_count, uint64_t seed)
+{
+	view->pool = pool;
+	view->retry_tokens = RETRY_TOKENS_MIN;
+	view->next_source = worker;
+	for (int i = 0; i < TIERS; i++)
+		if (!add_cursor(&view->tiers[i].all, pool->tiers[i].all, worker, worker_count,
+				seed) ||
+		    !add_cursor(&view->tiers[i].steady, pool->tiers[i].steady, worker, worker_count,
+				seed))
+			return false;
+	if (!pool->ramp_count)
+		return true;
+	view->ramps = calloc(pool->ramp_count, sizeof(*view->ramps));
+	return view->ramps != NULL;
 }
 
 struct view *view_new(struct snapshot *snapshot, unsigned worker, unsigned worker_count,
@@ -34,19 +73,100 @@ struct view *view_new(struct snapshot *snapshot, unsigned worker, unsigned worke
 	view->snapshot = snapshot;
 	view->refs = 1;
 	for (size_t i = 0; i < count; i++) {
-		struct pool_view *pool = &view->pools[i];
-
-		pool->pool = &snapshot->pools[i];
-		pool->retry_tokens = RETRY_TOKENS_MIN;
-		pool->next_source = worker;
-		pool->cursor =
-			balance_cursor_new(pool->pool->balancer, worker, worker_count, seed ^ i);
-		if (!pool->cursor) {
+		if (!pool_view_init(&view->pools[i], &snapshot->pools[i], worker, worker_count,
+				    seed ^ i)) {
 			view_free(view);
 			return NULL;
 		}
 	}
 	return view;
+}
+
+struct pool_view *view_pool(struct view *view, const struct pool_state *state, size_t hint)
+{
+	size_t count = view->snapshot->config->pool_count;
+
+	if (hint < count && view->pools[hint].pool->state == state)
+		return &view->pools[hint];
+	for (size_t i = 0; i < count; i++)
+		if (view->pools[i].pool->state == state)
+			return &view->pools[i];
+	return NULL;
+}
+
+/* Members mostly keep their order, so the search begins where the last one ended. */
+static void inherit_ramps(struct pool_view *view, const struct pool_view *before)
+{
+	const struct pool *now = view->pool, *then = before->pool;
+	size_t at = 0;
+
+	for (size_t i = 0; i < now->ramp_count; i++) {
+		const struct target *target = now->targets[now->ramps[i].index];
+		uint32_t tier = now->tier_of[now->ramps[i].index];
+
+		view->ramps[i].picks = view->picks[tier];
+		for (size_t j = 0; j < then->ramp_count; j++, at++) {
+			at = at < then->ramp_count ? at : 0;
+			if (then->targets[then->ramps[at].index] != target)
+				continue;
+			view->ramps[i] = before->ramps[at++];
+			break;
+		}
+	}
+}
+
+void view_inherit(struct view *view, struct view *before)
+{
+	for (size_t i = 0; before && i < view->snapshot->config->pool_count; i++) {
+		struct pool_view *pool = &view->pools[i];
+		const struct pool_view *old = view_pool(before, pool->pool->state, i);
+
+		if (!old)
+			continue;
+		memcpy(pool->picks, old->picks, sizeof(pool->picks));
+		pool->local_credit = old->local_credit;
+		pool->budget_refilled_us = old->budget_refilled_us;
+		pool->retry_tokens = old->retry_tokens;
+		pool->next_source = old->next_source;
+		inherit_ramps(pool, old);
+	}
+}
+
+/* Its position among the ramping members, which stand in the order of their indices; -1: none. */
+static int find_ramp(const struct pool *pool, uint32_t index)
+{
+	size_t low = 0, high = pool->ramp_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (pool->ramps[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < pool->ramp_count && pool->ramps[low].index == index ? (int)low : -1;
+}
+
+bool pool_view_admit(struct pool_view *pool, enum tier tier, uint32_t index)
+{
+	int at = find_ramp(pool->pool, index);
+	struct ramp_view *ramp;
+	uint64_t picks;
+
+	if (at < 0)
+		return true;
+	ramp = &pool->ramps[at];
+	picks = pool->picks[tier] - ramp->picks;
+	ramp->picks = pool->picks[tier];
+	ramp->credit +=
+		(picks < UINT32_MAX / 2 ? picks : UINT32_MAX / 2) * pool->pool->ramps[at].earn;
+	if (ramp->credit > RAMP_CREDIT_MAX)
+		ramp->credit = RAMP_CREDIT_MAX;
+	if (ramp->credit < RAMP_UNIT)
+		return false;
+	ramp->credit -= RAMP_UNIT;
+	return true;
 }
 
 void view_get(struct view *view)

@@ -19,13 +19,13 @@
 #include "proxy/main/binding.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/resolve.h"
+#include "proxy/static_targets.h"
 
 #define RESOLVE_WAIT_MS 2000
 
 /* What a reload holds until it is certain to succeed. */
 struct change {
 	struct config_ref *config;
-	struct snapshot *snapshot;
 	struct list bindings; /* struct binding::link, bound and not listening */
 };
 
@@ -83,18 +83,6 @@ int reload_resolver(struct supervisor *sv, const struct config *config)
 	return err;
 }
 
-static int publish(struct supervisor *sv, struct snapshot *snapshot)
-{
-	struct worker_message message = {.op = WORKER_VIEW, .snapshot = snapshot};
-	int err = crew_tell(sv, &message);
-
-	if (err)
-		return err;
-	snapshot_put(sv->snapshot);
-	sv->snapshot = snapshot;
-	return 0;
-}
-
 static int prepare(struct supervisor *sv, struct change *change)
 {
 	int err = load(sv, &change->config);
@@ -103,9 +91,18 @@ static int prepare(struct supervisor *sv, struct change *change)
 		err = listeners_bind(sv, change->config->config, &change->bindings);
 	if (!err)
 		err = reload_resolver(sv, change->config->config);
+	return err;
+}
+
+/* The registry learns the new pools first, and the old ones again if workers can't be told. */
+static int apply(struct supervisor *sv, struct config_ref *config)
+{
+	int err = publish_configure(sv, config->config);
+
 	if (!err)
-		err = snapshot_build(change->config, sv->snapshot, sv->resolver, sv->worker_count,
-				     &change->snapshot);
+		err = publish_targets(sv, config);
+	if (err)
+		publish_configure(sv, sv->config->config);
 	return err;
 }
 
@@ -119,7 +116,6 @@ static void undo(struct change *change)
 		binding_unlink(binding);
 		binding_free(binding);
 	}
-	snapshot_put(change->snapshot);
 	config_ref_put(change->config);
 }
 
@@ -163,7 +159,7 @@ void reload_config(struct supervisor *sv)
 	list_init(&change.bindings);
 	err = sv->phase == PHASE_SERVING ? prepare(sv, &change) : -EBUSY;
 	if (!err)
-		err = publish(sv, change.snapshot);
+		err = apply(sv, change.config);
 	if (err) {
 		log_event(LOG_ERROR, "reload_failed", "error=\"%s\" changed=nothing",
 			  err == -EBUSY ? "draining" : strerror(-err));
@@ -185,18 +181,11 @@ void reload_config(struct supervisor *sv)
 
 void reload_names(struct supervisor *sv)
 {
-	struct snapshot *snapshot;
-	int err =
-		snapshot_build(sv->config, sv->snapshot, sv->resolver, sv->worker_count, &snapshot);
+	int err = static_targets_put(sv->registry, sv->config->config, sv->resolver);
 
 	if (err)
-		return;
-	err = publish(sv, snapshot);
-	if (err) {
-		snapshot_put(snapshot);
 		log_event(LOG_ERROR, "names_not_applied", "error=\"%s\"", strerror(-err));
-		return;
-	}
-	log_event(LOG_INFO, "names_changed", "generation=%llu",
-		  (unsigned long long)sv->snapshot->generation);
+	else
+		log_event(LOG_INFO, "names_changed", "generation=%llu",
+			  (unsigned long long)sv->snapshot->generation);
 }

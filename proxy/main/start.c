@@ -128,6 +128,7 @@ static struct worker_conf worker_conf_for(struct supervisor *sv, unsigned index)
 		.total_open = &sv->total_open,
 		.total_limit = sv->total_limit,
 		.own_fds = limits->own_fds,
+		.wires = &sv->wires,
 	};
 }
 
@@ -191,8 +192,11 @@ static int serve(struct supervisor *sv, struct list *bindings)
 	if (!err)
 		err = reload_resolver(sv, config);
 	if (!err)
-		err = snapshot_build(sv->config, NULL, sv->resolver, sv->limits.workers,
-				     &sv->snapshot);
+		err = publish_start(sv);
+	if (!err)
+		err = publish_configure(sv, config);
+	if (!err)
+		err = publish_targets(sv, sv->config);
 	if (!err)
 		err = start_workers(sv);
 	if (!err)
@@ -284,6 +288,7 @@ void supervisor_finish(struct supervisor *sv)
 		flow_ring_free(sv->rings[i]);
 	free(sv->rings);
 	snapshot_put(sv->snapshot);
+	publish_stop(sv);
 	config_ref_put(sv->config);
 	log_stop(LOG_FLUSH_MS);
 	close(sv->signals.fd);

@@ -18,7 +18,9 @@
 
 struct flow_ring;
 struct flowlog;
+struct events;
 struct options;
+struct registry;
 struct resolver;
 
 enum phase {
@@ -35,6 +37,7 @@ struct supervisor {
 	struct loop loop;
 	struct loop_source signals;      /* signalfd(2) */
 	struct loop_source names;        /* eventfd(2): a name resolves differently */
+	struct loop_source failures;     /* the wires' eventfd: a target fails too often */
 	struct loop_source zone_wake;    /* eventfd(2): the zone is known, or will not be */
 	struct zone_finder *zone_finder; /* while it asks */
 	bool zone_is_found;              /* by asking, so `zone` is for good */
@@ -43,6 +46,11 @@ struct supervisor {
 	struct config_ref *config;
 	struct snapshot *snapshot;
 	struct resolver *resolver; /* NULL until a target has a name */
+	struct events *events;
+	struct registry *registry;
+	struct timer publish_timer; /* a change that workers don't know yet */
+	struct timer tick_timer;    /* the registry's */
+	struct worker_wires wires;
 	struct worker **workers;
 	struct worker_counts **counts; /* theirs, same order */
 	unsigned worker_count;
@@ -105,6 +113,13 @@ int listeners_listen(struct supervisor *sv, const struct config *config, struct 
 /* counters.c */
 struct stats_sum;
 void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
+
+/* publish.c: the registry, what it holds of a configuration, and a snapshot of that for every
+ * worker. 0 or -errno. */
+int publish_start(struct supervisor *sv);
+int publish_configure(struct supervisor *sv, const struct config *config);
+int publish_targets(struct supervisor *sv, struct config_ref *config);
+void publish_stop(struct supervisor *sv);
 
 /* reload.c */
 void reload_config(struct supervisor *sv);

@@ -134,7 +134,12 @@ void session_cache_free(struct session_cache *cache)
 	free(cache);
 }
 
-uint32_t session_random(struct session_env *env, uint32_t below)
+uint32_t session_jitter(struct session_env *env, uint32_t most_ms)
+{
+	return session_random(env, (uint64_t)most_ms + 1);
+}
+
+uint32_t session_random(struct session_env *env, uint64_t below)
 {
 	env->random ^= env->random << 13;
 	env->random ^= env->random >> 7;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Find a session its backend. Happy path: balance_pick() names a member, a slot on it is reserved,
- * a connect is under way. A failed attempt puts the member on the session's tried list and picks
- * again, as long as the pool's `retries` and the retry budget allow.
+ * Find a session its backend. Happy path: pool_view_reserve() takes a slot on a member, a connect
+ * is under way. A failed attempt puts the target on the session's tried list and picks again, as
+ * long as the pool's `retries` and the retry budget allow. Every attempt chooses by the worker's
+ * newest view. Where all are full, the session may wait for a slot (queue.c).
  *
  * Failure modes, each with its own reason: the pool is empty, unresolved, draining or full; all
  * that could be tried failed (the reason is the last attempt's); no fd, no source port, no memory.
@@ -18,6 +19,7 @@
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
 #include "proxy/dial.h"
+#include "proxy/pool_state.h"
 #include "proxy/session/internal.h"
 
 #define DIAL_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
@@ -25,18 +27,18 @@
 /* A dial that takes longer than this is worth watching the client for. */
 #define SLOW_DIAL_MS 50
 
-static enum reason reason_for_none(const struct session *session, int none)
+static enum reason reason_for_none(const struct session *session, const struct pool *pool, int none)
 {
 	if (session->tried_count && (none == BALANCE_TRIED || none == BALANCE_FULL))
 		return session->reason;
 	switch (none) {
 	case BALANCE_DRAINING:
-		return REASON_POOL_DRAINING;
+		return pool->all_down ? REASON_POOL_DOWN : REASON_POOL_DRAINING;
 	case BALANCE_FULL:
 	case BALANCE_TRIED:
 		return REASON_POOL_FULL;
 	default:
-		return session->pool->pool->unresolved ? REASON_POOL_DOWN : REASON_POOL_EMPTY;
+		return pool->unresolved ? REASON_POOL_DOWN : REASON_POOL_EMPTY;
 	}
 }
 
@@ -64,27 +66,69 @@ static enum reason reason_for_dial(int err)
 	}
 }
 
-/* Reserve a slot on the best member that has not been tried. The member is on the tried list from
- * here on; negative as balance_pick(). */
-static int choose(struct session *session)
+/* The pool as it is now: a session may have begun with an older view, whose targets are drained. A
+ * pool that has left the configuration serves by what it had. */
+struct pool_view *session_pool_now(const struct session *session)
+{
+	struct view *view = session->env->view ? *session->env->view : NULL;
+	struct pool_view *pool = NULL;
+
+	if (view && view != session->view)
+		pool = view_pool(view, session->pool->pool->state, session->listener->pool);
+	return pool ? pool : session->pool;
+}
+
+/* Targets are at least a cache line apart, so these bits tell those of one process apart. */
+static uint32_t mark_of(const struct target *target)
+{
+	return (uint32_t)((uintptr_t)target / TARGET_CACHE_LINE);
+}
+
+static bool is_tried(const struct session *session, const struct target *target)
+{
+	for (int i = 0; i < session->tried_count; i++)
+		if (session->tried[i] == mark_of(target))
+			return true;
+	return false;
+}
+
+/* Views number their members each in its own way, so the session remembers targets. */
+static void add_tried(const struct session *session, const struct pool *pool,
+		      struct balance_query *query)
+{
+	for (size_t i = 0; i < pool->target_count && query->tried_count < session->tried_count; i++)
+		if (is_tried(session, pool->targets[i]))
+			query->tried[query->tried_count++] = (uint32_t)i;
+}
+
+/* Remember which target is reserved: for us alone, so with a reference if our own view may not know
+ * it. */
+static void take_target(struct session *session, struct target *target, enum tier tier, bool held)
+{
+	session->target = target;
+	session->target_held = held;
+	session->cross_zone = tier == TIER_REMOTE;
+	if (session->tried_count < SESSION_TRIED_MAX && !is_tried(session, target))
+		session->tried[session->tried_count++] = mark_of(target);
+}
+
+/* Reserve a slot on the best member that has not been tried: 0, or negative as balance_pick(). */
+static int choose(struct session *session, struct pool_view *pool)
 {
 	struct balance_query query = {.key_hash = session_key(session)};
+	bool held = pool != session->pool;
 	int index;
 
-	for (;;) {
-		query.tried_count = session->tried_count;
-		for (int i = 0; i < session->tried_count; i++)
-			query.tried[i] = session->tried[i];
-		index = balance_pick(session->pool->cursor, &query);
-		if (index < 0)
-			return index;
-		if (session->tried_count == SESSION_TRIED_MAX)
-			return BALANCE_TRIED;
-		session->tried[session->tried_count++] = (uint16_t)index;
-		if (target_reserve(session->pool->pool->targets[index]))
-			return index;
-		session->reason = REASON_POOL_FULL; /* another worker took the last slot */
-	}
+	if (session->tried_count == SESSION_TRIED_MAX)
+		return BALANCE_TRIED;
+	add_tried(session, pool->pool, &query);
+	index = pool_view_reserve(pool, &query);
+	if (index < 0)
+		return index;
+	if (held)
+		target_get(pool->pool->targets[index]);
+	take_target(session, pool->pool->targets[index], pool->pool->tier_of[index], held);
+	return 0;
 }
 
 /* The source addresses take turns; only those of the target's family will do. */
@@ -155,8 +199,7 @@ static void drop_attempt(struct session *session)
 		(struct leg){.source = {.on_event = session->backend.source.on_event, .fd = -1}};
 	session->to_backend.blocked = false;
 	ports_give_back(&session->lease);
-	target_release(session->target);
-	session->target = NULL;
+	session_release_target(session);
 }
 
 /* The first attempt is free; each further one is paid for from the pool's budget. */
@@ -178,12 +221,21 @@ static bool may_attempt(struct session *session)
 	return true;
 }
 
+/* What the target is to blame for. */
+static bool is_target_s(enum reason reason)
+{
+	return reason == REASON_CONNECT_REFUSED || reason == REASON_CONNECT_TIMEOUT ||
+	       reason == REASON_CONNECT_UNREACHABLE;
+}
+
 static void note_failure(struct session *session, enum reason reason)
 {
 	struct session_env *env = session->env;
 
 	session->reason = (uint8_t)reason;
 	count_add(&session->target->counts[env->worker].c.connect_failures, 1);
+	if (is_target_s(reason))
+		session_target_failed(session);
 	if (reason == REASON_NO_SOURCE_PORT)
 		count_add(&env->counts->source_port_exhausted, 1);
 	drop_attempt(session);
@@ -195,31 +247,73 @@ static bool is_ours(enum reason reason)
 	return reason == REASON_NO_FD || reason == REASON_NO_MEMORY;
 }
 
+/* Have a target reserved. False when there is none: then the session waits for one, or has ended.
+ * Newcomers do not overtake those who wait. */
+static bool find_target(struct session *session)
+{
+	struct pool_view *pool = session_pool_now(session);
+	bool in_line =
+		!session->wait && !session->attempted && pool_state_is_awaited(pool->pool->state);
+	int none;
+
+	if (pool->pool->refuse) {
+		session_end(session, REASON_POOL_DOWN, RESET_BOTH);
+		return false;
+	}
+	none = in_line ? BALANCE_FULL : choose(session, pool);
+	if (!none)
+		return true;
+	if (none != BALANCE_FULL || !session_queue(session, pool))
+		session_end(session, reason_for_none(session, pool->pool, none), RESET_BOTH);
+	return false;
+}
+
+/* Dial the target that is reserved. False when that failed at once and another may be tried. */
+static bool dial_target(struct session *session)
+{
+	enum reason reason;
+	int err;
+
+	if (!may_attempt(session)) {
+		session_end(session, session->reason, RESET_BOTH);
+		return true;
+	}
+	session->attempted = true;
+	err = start_attempt(session);
+	if (!err)
+		return true;
+	reason = reason_for_dial(err);
+	note_failure(session, reason);
+	if (!is_ours(reason))
+		return false;
+	session_end(session, reason, RESET_BOTH);
+	return true;
+}
+
 void session_dial(struct session *session)
 {
-	for (;;) {
-		int index = choose(session);
-		int err;
+	while (find_target(session))
+		if (dial_target(session))
+			return;
+}
 
-		if (index < 0) {
-			session_end(session, reason_for_none(session, index), RESET_BOTH);
-			return;
-		}
-		session->target = session->pool->pool->targets[index];
-		if (!may_attempt(session)) {
-			session_end(session, session->reason, RESET_BOTH);
-			return;
-		}
-		session->attempted = true;
-		err = start_attempt(session);
-		if (!err)
-			return;
-		note_failure(session, reason_for_dial(err));
-		if (is_ours(session->reason)) {
-			session_end(session, session->reason, RESET_BOTH);
-			return;
-		}
-	}
+/* Which tier a target is in now, wherever it came from. */
+static enum tier tier_of(const struct pool *pool, const struct target *target)
+{
+	for (size_t i = 0; i < pool->target_count; i++)
+		if (pool->targets[i] == target)
+			return pool->tier_of[i];
+	return TIER_LOCAL;
+}
+
+void session_dial_granted(struct session *session, struct target *target)
+{
+	take_target(session, target, tier_of(session_pool_now(session)->pool, target), true);
+	if (target_is_closed(target))
+		session_release_target(session);
+	else if (dial_target(session))
+		return;
+	session_dial(session);
 }
 
 void session_attempt_failed(struct session *session, enum reason reason)

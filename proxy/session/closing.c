@@ -22,7 +22,9 @@
 #include "proxy/flowlog.h"
 #include "proxy/greeting.h"
 #include "proxy/listener_stats.h"
+#include "proxy/pool_state.h"
 #include "proxy/session/internal.h"
+#include "proxy/session/sweep.h"
 #include "proxy/target.h"
 
 #define FLUSH_US       (5 * US_PER_SEC)
@@ -54,6 +56,9 @@ void session_leg_failed(struct session *session)
 	struct leg *failed = client ? &session->client : &session->backend;
 
 	session->reason = (uint8_t)reason_for_leg(client, failed->error);
+	if (session->reason == REASON_BACKEND_RST && !session->backend_first_us &&
+	    session->pool->pool->conf->outlier.resets)
+		session_target_failed(session);
 	if ((session->client.error && session->backend.error) ||
 	    session->reason == REASON_NO_MEMORY) {
 		session_end(session, session->reason, RESET_BOTH);
@@ -154,6 +159,7 @@ static void report(struct session *session)
 		count_add(&session->listener_stats->counts[env->worker].c.probes, 1);
 		return;
 	}
+	histogram_add(&env->counts->session_time, env->loop.now_us - session->accepted_us);
 	if (!is_logged(session))
 		return;
 	session_describe(session, &record);
@@ -182,14 +188,22 @@ static void free_task(struct loop_task *task)
 	session_free(session->env->cache, session);
 }
 
-static void release_target(struct session *session)
+void session_release_target(struct session *session)
 {
-	if (!session->target)
+	struct target *target = session->target;
+	const struct pool_state *pool = session->pool->pool->state;
+
+	if (!target)
 		return;
 	if (session->connect_us)
-		count_sub(&session->target->counts[session->env->worker].c.open, 1);
-	target_release(session->target);
+		count_sub(&target->counts[session->env->worker].c.open, 1);
+	target_release(target);
 	session->target = NULL;
+	if (session->target_held)
+		target_put(target);
+	/* The pool has room now, perhaps on another target. */
+	if (pool_state_is_awaited(pool) && pool->max_connections)
+		pool_view_serve(session_pool_now(session));
 }
 
 void session_end(struct session *session, enum reason reason, enum session_reset reset)
@@ -206,8 +220,10 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 	session->greeting = NULL;
 	relay_drop(&session->to_backend, &env->kit);
 	relay_drop(&session->to_client, &env->kit);
-	release_target(session);
+	session_release_target(session);
+	session_queue_leave(session);
 	timer_cancel(&session->timer);
+	session_sweep_pass(env, session);
 	list_remove(&session->link);
 	env->session_count--;
 	count_sub(&env->counts->sessions_open, 1);

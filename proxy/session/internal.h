@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of a session share: session.c tells the story, choose.c finds it a backend
- * by its key.c,
- * greeting.c hears and says what comes before the payload, closing.c ends it, timing.c watches its
- * clocks, cache.c keeps its memory.
+ * What the files of a session share: session.c tells the story, choose.c finds it a backend by its
+ * key.c, or lets it wait for one (queue.c), greeting.c hears and says what comes before the
+ * payload, closing.c ends it, timing.c watches its clocks, cache.c keeps its memory.
  */
 #pragma once
 
@@ -27,6 +26,12 @@ const struct addr *session_source(const struct session *session);
 /* choose.c: pick a target and start dialing it, over and over until an attempt is under way; ends
  * the session when there is nobody left to try. */
 void session_dial(struct session *session);
+
+/* choose.c: dial a target that was reserved for it, with a reference. */
+void session_dial_granted(struct session *session, struct target *target);
+
+/* choose.c: its pool in the worker's newest view. */
+struct pool_view *session_pool_now(const struct session *session);
 
 /* choose.c: the attempt under way failed. Dials another target, or ends the session. */
 void session_attempt_failed(struct session *session, enum reason reason);
@@ -60,6 +65,21 @@ void session_flush(struct session *session);
 enum session_reset { RESET_NONE, RESET_CLIENT = 1, RESET_BACKEND = 2, RESET_BOTH = 3 };
 void session_end(struct session *session, enum reason reason, enum session_reset reset);
 
+/* closing.c: give back the slot. */
+void session_release_target(struct session *session);
+
+/* queue.c: wait for a slot of `pool`. False if that cannot be; else it waits, or has ended. */
+bool session_queue(struct session *session, struct pool_view *pool);
+void session_queue_on_timer(struct session *session);
+void session_queue_on_client(struct session *session);
+
+/* queue.c: it no longer waits, nor will again; a slot it was granted goes to the next. */
+void session_queue_leave(struct session *session);
+
+/* outlier.c: what sessions meet at a target: a failure, or that it works. */
+void session_target_failed(struct session *session);
+void session_target_works(struct session *session);
+
 /* record.c: ask both sockets for their local addresses while they know them, for the flow log. */
 void session_note_addresses(struct session *session);
 void session_note_local(struct leg *leg); /* whatever the log wants */
@@ -76,7 +96,7 @@ struct session *session_alloc(struct session_cache *cache); /* zeroed, or NULL *
 void session_free(struct session_cache *cache, struct session *session);
 
 /* A small pseudo-random number, for jitter alone (xorshift64). */
-uint32_t session_random(struct session_env *env, uint32_t below);
+uint32_t session_random(struct session_env *env, uint64_t below);
 
 static inline uint32_t session_age_us(const struct session *session)
 {

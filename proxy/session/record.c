@@ -15,6 +15,7 @@
 #include "proxy/flowlog.h"
 #include "proxy/greeting.h"
 #include "proxy/session/internal.h"
+#include "proxy/session_info.h"
 #include "proxy/target.h"
 
 void session_note_local(struct leg *leg)
@@ -89,4 +90,56 @@ void session_describe(const struct session *session, struct flow_record *ret_rec
 	if (session->target)
 		snprintf(ret_record->target, sizeof(ret_record->target), "%s",
 			 session->target->name);
+}
+
+static const uint8_t phases[SESSION_STATES] = {
+	[SESSION_ACCEPTED] = SESSION_PHASE_ACCEPTED, [SESSION_GREETING] = SESSION_PHASE_GREETING,
+	[SESSION_QUEUED] = SESSION_PHASE_QUEUED,     [SESSION_DIALING] = SESSION_PHASE_DIALING,
+	[SESSION_RELAYING] = SESSION_PHASE_RELAYING, [SESSION_FLUSHING] = SESSION_PHASE_FLUSHING,
+};
+
+static void copy_name(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
+/* A Unix path is the configuration's or the target's, which may go before the reader. */
+static struct addr lasting(const struct addr *addr)
+{
+	struct addr copy = *addr;
+
+	if (copy.family == AF_UNIX)
+		copy.path = NULL;
+	return copy;
+}
+
+void session_inform(struct session *session, struct session_info *ret_info)
+{
+	uint64_t now = session->env->loop.now_us;
+
+	session_note_local(&session->client);
+	session_note_local(&session->backend);
+	*ret_info = (struct session_info){
+		.id = session->id,
+		.phase = phases[session->state],
+		.retries = session->retries,
+		.spliced = session->to_backend.bulk || session->to_client.bulk,
+		.worker = session->env->worker,
+		.client = lasting(&session->client.peer),
+		.client_local = lasting(&session->client.local),
+		.backend_local = lasting(&session->backend.local),
+		.age_ms = (now - session->accepted_us) / US_PER_MS,
+		.idle_ms = (now - session->active_us) / US_PER_MS,
+		.client_bytes = session->to_backend.bytes,
+		.backend_bytes = session->to_client.bytes,
+	};
+	copy_name(ret_info->listener, sizeof(ret_info->listener), session->listener->name);
+	copy_name(ret_info->pool, sizeof(ret_info->pool), session->pool->pool->conf->name);
+	if (session->target)
+		copy_name(ret_info->target, sizeof(ret_info->target), session->target->name);
+	if (!session->greeting)
+		return;
+	ret_info->proxy_source = lasting(&session->greeting->source);
+	if (session->greeting->vpce)
+		copy_name(ret_info->vpce, sizeof(ret_info->vpce), session->greeting->vpce);
 }

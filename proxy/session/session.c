@@ -34,9 +34,13 @@ static void on_backend_event(struct loop_source *source, uint32_t events);
 static void on_ready(struct loop_task *task);
 
 static const bool transitions[SESSION_STATES][SESSION_STATES] = {
-	[SESSION_ACCEPTED] =
-		{[SESSION_GREETING] = true, [SESSION_DIALING] = true, [SESSION_CLOSED] = true},
+	[SESSION_ACCEPTED] = {[SESSION_GREETING] = true,
+			      [SESSION_QUEUED] = true,
+			      [SESSION_DIALING] = true,
+			      [SESSION_CLOSED] = true},
 	[SESSION_GREETING] = {[SESSION_ACCEPTED] = true, [SESSION_CLOSED] = true},
+	[SESSION_QUEUED] = {[SESSION_ACCEPTED] = true, /* it was granted a slot */
+			    [SESSION_CLOSED] = true},
 	[SESSION_DIALING] = {[SESSION_ACCEPTED] = true, /* a retry selects again */
 			     [SESSION_RELAYING] = true,
 			     [SESSION_CLOSED] = true},
@@ -121,6 +125,26 @@ bool session_watch_client(struct session *session)
 	return false;
 }
 
+static void note_connected(struct session *session)
+{
+	const struct pool_conf *conf = session->pool->pool->conf;
+	uint64_t began_us = session->deadline_us - conf->timeouts.connect_ms * US_PER_MS;
+
+	histogram_add(&session->env->counts->connect_time, session->env->loop.now_us - began_us);
+	if (!conf->outlier.resets)
+		session_target_works(session);
+}
+
+/* The backend's first byte. */
+static void note_first_byte(struct session *session)
+{
+	session->backend_first_us = session_age_us(session);
+	histogram_add(&session->env->counts->first_byte_time,
+		      session->backend_first_us - session->connect_us);
+	if (session->pool->pool->conf->outlier.resets)
+		session_target_works(session);
+}
+
 /* The handshake is done. The client's first bytes are usually here already: they are sent before
  * its socket is even registered, and registering then reports only what came later. */
 void session_connected(struct session *session)
@@ -129,6 +153,8 @@ void session_connected(struct session *session)
 
 	session_move(session, SESSION_RELAYING);
 	session->connect_us = session_age_us(session);
+	session_queue_leave(session);
+	note_connected(session);
 	session->active_us = env->loop.now_us;
 	count_add(&session->target->counts[env->worker].c.sessions, 1);
 	count_add(&session->target->counts[env->worker].c.open, 1);
@@ -153,6 +179,8 @@ static void account(struct session *session, uint64_t received, uint64_t sent, b
 	if (!received && !sent)
 		return;
 	session->active_us = env->loop.now_us;
+	if (session->cross_zone)
+		count_add(&target->cross_zone_bytes, to_backend ? sent : received);
 	if (to_backend) {
 		if (received && !session->client_first_us)
 			session->client_first_us = session_age_us(session);
@@ -161,7 +189,7 @@ static void account(struct session *session, uint64_t received, uint64_t sent, b
 		count_add(&target->sent_bytes, sent);
 	} else {
 		if (!session->backend_first_us)
-			session->backend_first_us = session_age_us(session);
+			note_first_byte(session);
 		count_add(&env->counts->client_sent_bytes, sent);
 		count_add(&listener->sent_bytes, sent);
 		count_add(&target->received_bytes, received);
@@ -235,6 +263,8 @@ static void on_client_event(struct loop_source *source, uint32_t events)
 		session_flush(session);
 	else if (session->state == SESSION_GREETING)
 		session_hear(session);
+	else if (session->state == SESSION_QUEUED)
+		session_queue_on_client(session);
 	else if (session->client.error)
 		session_end(session, REASON_CLIENT_ABORT, RESET_BOTH);
 }

@@ -8,14 +8,14 @@
  *   |    v      +----------------+    retry
  *   |           v                |
  *  ACCEPTED -> DIALING ----------+
- *     |          |   \
- *     |          |    +-> RELAYING -----------+
- *     |          |            |               |
- *     |          |            v               |
- *     |          |        FLUSHING            |   one leg failed: what it sent is delivered
- *     |          |            |               |   to the other before that one is reset
- *     v          v            v               v
- *     +----------+--> CLOSED <+---------------+
+ *   |  ^  |      |   \
+ *   v  |  |      |    +-> RELAYING -----------+
+ *  QUEUED |      |            |               |   QUEUED: every target is full
+ *   |     |      |            v               |
+ *   |     |      |        FLUSHING            |   one leg failed: what it sent is delivered
+ *   |     |      |            |               |   to the other before that one is reset
+ *   v     v      v            v               v
+ *   +-----+------+--> CLOSED <+---------------+
  */
 #pragma once
 
@@ -33,7 +33,9 @@
 struct flow_ring;
 struct greeting;
 struct listener_stats;
+struct pool_mailbox;
 struct session_cache;
+struct session_wait;
 
 /* What a worker lends to all of its sessions. */
 struct session_env {
@@ -43,7 +45,13 @@ struct session_env {
 	struct flow_ring *ring; /* NULL: no flow log */
 	struct worker_counts *counts;
 	struct session_cache *cache;
-	struct list sessions; /* struct session::link */
+	struct view **view; /* the worker's newest, to choose targets by; NULL: each its own */
+	struct pool_mailbox *mailbox; /* NULL: nobody can wait for a slot */
+	struct loop_source granted;   /* its eventfd */
+	struct timer queue_timer;     /* looks again for those who wait for `connect_rate` */
+	int outlier_fd;       /* eventfd(2): a target's failures want to be seen; -1: none */
+	struct list sweeps;   /* struct session_sweep::link, under way */
+	struct list sessions; /* struct session::link, by id */
 	uint32_t session_count;
 	uint32_t worker;  /* index */
 	uint64_t next_id; /* unique over the process: workers count in steps */
@@ -55,6 +63,7 @@ struct session_env {
 enum session_state {
 	SESSION_ACCEPTED,
 	SESSION_GREETING,
+	SESSION_QUEUED,
 	SESSION_DIALING,
 	SESSION_RELAYING,
 	SESSION_FLUSHING,
@@ -79,6 +88,7 @@ struct session {
 	struct listener_stats *listener_stats;
 	struct target *target;     /* reserved, or NULL */
 	struct greeting *greeting; /* what its PROXY header said; NULL: it had none */
+	struct session_wait *wait; /* it waits, or has waited, for a slot; NULL */
 	struct port_lease lease;
 	uint64_t id;
 	uint64_t accepted_us;
@@ -90,7 +100,7 @@ struct session {
 	uint32_t connect_us;       /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
-	uint16_t tried[SESSION_TRIED_MAX]; /* member indices */
+	uint32_t tried[SESSION_TRIED_MAX]; /* marks of targets, choose.c */
 	uint8_t tried_count;
 	uint8_t retries;
 	uint8_t state;          /* enum session_state */
@@ -102,10 +112,18 @@ struct session {
 	bool client_failed : 1; /* while FLUSHING: which leg did */
 	bool header_begun : 1;  /* while GREETING: part of a PROXY header is here */
 	bool is_probe : 1;      /* it said so (LOCAL), or never said a byte */
+	bool target_held : 1;   /* with a reference: our own view may not know the target */
+	bool cross_zone : 1;    /* the target is in another zone */
 };
 
 struct session_cache *session_cache_new(void);
 void session_cache_free(struct session_cache *cache);
+
+/* The loop is there: listen for slots that others grant. 0 or -errno. */
+int session_queue_start(struct session_env *env);
+
+/* The worker's view has changed: who waits may find room now. */
+void session_serve_queues(struct session_env *env);
 
 /* Begin a session on an accepted socket, which it owns from now on, whatever happens.
  * `local` is the address the client connected to; its family is 0 if only the socket knows. */
@@ -117,8 +135,18 @@ void session_begin(struct session_env *env, struct view *view, size_t listener_i
 void session_close(struct session *session, enum reason reason, uint32_t delay_ms,
 		   uint32_t wait_ms);
 
+/* What a closing is called that found no quiet moment. */
+enum reason session_reason_by_force(enum reason reason);
+
+/* A random delay of up to `most_ms`. */
+uint32_t session_jitter(struct session_env *env, uint32_t most_ms);
+
 /* End it now, with RST both ways. */
 void session_abort(struct session *session, enum reason reason);
+
+/* Its description while it lives, for operators. */
+struct session_info;
+void session_inform(struct session *session, struct session_info *ret_info);
 
 /* Its description at its end, for the flow log. */
 struct flow_record;

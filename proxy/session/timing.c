@@ -146,7 +146,7 @@ static bool is_holding(const struct session *session)
 	       relay_is_holding(&session->to_client);
 }
 
-static enum reason reason_by_force(enum reason reason)
+enum reason session_reason_by_force(enum reason reason)
 {
 	switch (reason) {
 	case REASON_IDLE:
@@ -155,6 +155,12 @@ static enum reason reason_by_force(enum reason reason)
 		return REASON_LIFETIME_RST;
 	case REASON_DRAIN:
 		return REASON_DRAIN_RST;
+	case REASON_TARGET_REMOVED:
+		return REASON_TARGET_REMOVED_RST;
+	case REASON_TARGET_DOWN:
+		return REASON_TARGET_DOWN_RST;
+	case REASON_KILLED:
+		return REASON_KILLED_RST;
 	default:
 		return reason;
 	}
@@ -165,7 +171,7 @@ static void end_own(struct session *session, enum reason reason, bool cleanly)
 	if (cleanly)
 		session_end(session, reason, RESET_NONE);
 	else
-		session_end(session, reason_by_force(reason), RESET_BOTH);
+		session_end(session, session_reason_by_force(reason), RESET_BOTH);
 }
 
 /* Our own closing: at a quiet moment with FIN, at its deadline with RST. */
@@ -232,6 +238,9 @@ void session_on_timer(struct timer *timer)
 	case SESSION_GREETING:
 		session_greeting_timed_out(session);
 		break;
+	case SESSION_QUEUED:
+		session_queue_on_timer(session);
+		break;
 	case SESSION_DIALING:
 		on_dialing_timer(session);
 		break;
@@ -246,11 +255,18 @@ void session_on_timer(struct timer *timer)
 
 void session_close(struct session *session, enum reason reason, uint32_t delay_ms, uint32_t wait_ms)
 {
-	uint64_t now = session->env->loop.now_us;
+	uint64_t from_us = session->env->loop.now_us + delay_ms * US_PER_MS;
+	uint64_t until_us = from_us + wait_ms * US_PER_MS;
 
+	if (session->state == SESSION_QUEUED) {
+		session_end(session, session_reason_by_force(reason), RESET_BOTH);
+		return;
+	}
+	if (session->closing && session->closing_until_us <= until_us)
+		return;
 	session->closing = (uint8_t)reason;
-	session->closing_us = now + delay_ms * US_PER_MS;
-	session->closing_until_us = session->closing_us + wait_ms * US_PER_MS;
+	session->closing_us = from_us;
+	session->closing_until_us = until_us;
 	if (session->state == SESSION_RELAYING)
 		session_arm_relaying(session);
 }

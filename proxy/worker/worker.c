@@ -9,12 +9,9 @@
  * refused the table stays shared and everything else works the same, since fds arrive by
  * SCM_RIGHTS either way; without memory the thread says so in its READY answer and main gives up.
  */
-#include "proxy/worker.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,33 +25,15 @@
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
-#include "proxy/listener.h"
-#include "proxy/pipe.h"
+#include "proxy/pool_state.h"
 #include "proxy/sandbox.h"
-#include "proxy/session/session.h"
-#include "proxy/slab.h"
+#include "proxy/session/sweep.h"
 #include "proxy/worker/channel.h"
+#include "proxy/worker/internal.h"
 
 #define COPY_BUFFER  (128 * 1024)
 #define PIPES_KEPT   16
 #define PIPE_TRIM_MS 10000
-
-struct worker {
-	struct worker_conf conf;
-	pthread_t thread;
-	int main_fd; /* main's end */
-	bool own_fds;
-	/* From here on the thread's own. */
-	struct loop_source control;
-	struct session_env sessions;
-	struct listener_env accepting;
-	struct list listeners; /* struct listener::link */
-	struct timer trim;
-	struct view *view;
-	struct pipe_cache pipes;
-	struct slab slab;
-	_Alignas(64) struct worker_counts counts;
-};
 
 int worker_fd(const struct worker *worker)
 {
@@ -83,110 +62,26 @@ int worker_receive(struct worker *worker, struct worker_message *ret_message)
 	return channel_receive(worker->main_fd, ret_message, &fd);
 }
 
-static void answer(struct worker *worker, const struct worker_message *message, int err)
-{
-	struct worker_message reply = *message;
-
-	reply.err = err;
-	channel_send(worker->control.fd, &reply, -1); /* main is gone: the process is as well */
-}
-
-static int take_view(struct worker *worker, struct snapshot *snapshot)
+int worker_take_view(struct worker *worker, struct snapshot *snapshot)
 {
 	struct view *view =
 		view_new(snapshot, worker->conf.index, worker->conf.count, worker->sessions.random);
 
 	if (!view)
 		return -ENOMEM;
+	view_inherit(view, worker->view);
 	view_put(worker->view);
 	worker->view = view;
 	list_for_each (link, &worker->listeners)
 		listener_retune(container_of(link, struct listener, link));
+	session_serve_queues(&worker->sessions);
 	return 0;
 }
 
-static int start_listener(struct worker *worker, const struct worker_message *message, int fd)
-{
-	struct listener *listener;
-
-	if (fd < 0)
-		return -EMFILE; /* SCM_RIGHTS found no room in our table */
-	listener = listener_start(&worker->accepting, fd, &message->bound, &message->local,
-				  message->key, message->shared);
-	if (!listener)
-		return -ENOMEM;
-	list_push_back(&worker->listeners, &listener->link);
-	return 0;
-}
-
-static void each_listener(struct worker *worker, uint64_t key, void (*act)(struct listener *))
-{
-	list_for_each_safe (link, &worker->listeners) {
-		struct listener *listener = container_of(link, struct listener, link);
-
-		if (listener->key == key)
-			act(listener);
-	}
-}
-
-static void close_sessions(struct worker *worker, const struct worker_message *message)
-{
-	struct session_env *env = &worker->sessions;
-
-	list_for_each (link, &env->sessions) {
-		struct session *session = container_of(link, struct session, link);
-		uint64_t below_ms = (uint64_t)message->jitter_ms + 1;
-		uint32_t jitter_ms = (uint32_t)((env->random >> 32) % below_ms);
-
-		env->random = env->random * UINT64_C(6364136223846793005) + 1442695040888963407;
-		session_close(session, REASON_DRAIN, jitter_ms, message->wait_ms);
-	}
-}
-
-static void abort_sessions(struct worker *worker)
+void worker_abort_sessions(struct worker *worker)
 {
 	list_for_each_safe (link, &worker->sessions.sessions)
 		session_abort(container_of(link, struct session, link), REASON_DRAIN_RST);
-}
-
-static int obey(struct worker *worker, const struct worker_message *message, int fd)
-{
-	switch (message->op) {
-	case WORKER_VIEW:
-		return take_view(worker, message->snapshot);
-	case WORKER_LISTEN:
-		return start_listener(worker, message, fd);
-	case WORKER_DRAIN:
-		each_listener(worker, message->key, listener_drain);
-		return 0;
-	case WORKER_UNLISTEN:
-		each_listener(worker, message->key, listener_stop);
-		return 0;
-	case WORKER_PORTS:
-		ports_set_range(worker->sessions.ports, message->port_low, message->port_high);
-		return 0;
-	case WORKER_CLOSE:
-		close_sessions(worker, message);
-		return 0;
-	case WORKER_ABORT:
-		abort_sessions(worker);
-		return 0;
-	case WORKER_STOP:
-		worker->sessions.loop.stopping = true;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static void on_order(struct loop_source *source, uint32_t events)
-{
-	struct worker *worker = container_of(source, struct worker, control);
-	struct worker_message message;
-	int fd;
-
-	while (channel_receive(source->fd, &message, &fd) > 0)
-		answer(worker, &message, obey(worker, &message, fd));
 }
 
 static void on_session_end(struct session_env *env)
@@ -209,13 +104,42 @@ static void on_trim(struct timer *timer)
 	loop_arm(&worker->sessions.loop, &worker->trim, PIPE_TRIM_MS);
 }
 
-/* Keep stdin, stdout, stderr and the control socket; leave the rest to main's table. */
-static bool take_own_fds(int keep)
+static bool is_kept(const struct worker *worker, int fd)
 {
-	if (close_range((unsigned)keep + 1, ~0U, CLOSE_RANGE_UNSHARE))
+	const struct worker_wires *wires = worker->conf.wires;
+
+	if (fd == worker->control.fd || (wires && fd == wires->outlier_fd))
+		return true;
+	for (unsigned i = 0; wires && i < wires->count; i++)
+		if (fd == wires->mailboxes[i].event_fd)
+			return true;
+	return false;
+}
+
+static int last_kept(const struct worker *worker)
+{
+	const struct worker_wires *wires = worker->conf.wires;
+	int last = worker->control.fd;
+
+	if (wires && wires->outlier_fd > last)
+		last = wires->outlier_fd;
+	for (unsigned i = 0; wires && i < wires->count; i++)
+		if (wires->mailboxes[i].event_fd > last)
+			last = wires->mailboxes[i].event_fd;
+	return last;
+}
+
+/* Keep stdin, stdout, stderr, the control socket, and what workers wake each other by; leave the
+ * rest to main's table. */
+static bool take_own_fds(const struct worker *worker)
+{
+	int last = last_kept(worker);
+
+	if (close_range((unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE))
 		return false;
-	if (keep > 3)
-		close_range(3, (unsigned)keep - 1, 0);
+	for (int fd = 3; fd < last; fd++)
+		if (!is_kept(worker, fd))
+			close_range((unsigned)fd, (unsigned)fd, 0);
 	return true;
 }
 
@@ -225,6 +149,10 @@ static void init_env(struct worker *worker)
 	struct worker_conf *conf = &worker->conf;
 
 	list_init(&env->sessions);
+	list_init(&env->sweeps);
+	env->view = &worker->view;
+	env->mailbox = conf->wires ? &conf->wires->mailboxes[conf->index] : NULL;
+	env->outlier_fd = conf->wires ? conf->wires->outlier_fd : -1;
 	slab_init(&worker->slab, conf->buffers);
 	pipe_cache_init(&worker->pipes, &worker->slab, &worker->counts, conf->max_pipes);
 	env->loop.busy_poll_us = conf->busy_poll_us;
@@ -264,7 +192,9 @@ static int open_resources(struct worker *worker)
 	if (!env->cache || !env->ports || !env->kit.buffer)
 		return -ENOMEM;
 	ports_set_range(env->ports, worker->conf.port_low, worker->conf.port_high);
-	err = take_view(worker, worker->conf.snapshot);
+	err = session_queue_start(env);
+	if (!err)
+		err = worker_take_view(worker, worker->conf.snapshot);
 	if (err)
 		return err;
 	worker->accepting.reserve_fd = fcntl(env->loop.epoll_fd, F_DUPFD_CLOEXEC, 0);
@@ -294,7 +224,8 @@ static void close_resources(struct worker *worker)
 
 	list_for_each_safe (link, &worker->listeners)
 		listener_stop(container_of(link, struct listener, link));
-	abort_sessions(worker);
+	worker_abort_sessions(worker);
+	session_sweep_stop_all(env);
 	loop_reap(&env->loop);
 	view_put(worker->view);
 	pipe_cache_fini(&worker->pipes);
@@ -318,13 +249,13 @@ static void *worker_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	pin(worker->conf.cpu);
 	if (worker->conf.own_fds)
-		worker->own_fds = take_own_fds(worker->control.fd);
+		worker->own_fds = take_own_fds(worker);
 	worker->counts.sys_calls = sys_calls;
 	seed_random(&worker->sessions);
 	err = open_resources(worker);
 	if (!err)
 		err = sandbox_enter(SANDBOX_WORKER);
-	answer(worker, &ready, err);
+	worker_answer(worker, &ready, err);
 	if (!err)
 		loop_run(&worker->sessions.loop);
 	if (!err)
@@ -369,7 +300,7 @@ int worker_start(const struct worker_conf *conf, struct worker **ret_worker)
 		goto fail;
 	}
 	worker->main_fd = fds[0];
-	worker->control = (struct loop_source){.on_event = on_order, .fd = fds[1]};
+	worker->control = (struct loop_source){.on_event = worker_on_order, .fd = fds[1]};
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are main's */
 	err = -pthread_create(&worker->thread, NULL, worker_main, worker);

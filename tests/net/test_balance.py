@@ -202,7 +202,7 @@ def test_round_robin_meets_a_refusing_target_at_its_own_turns_alone(sluice, back
         text(front),
         text(bad.address),
         text(good.address),
-        pool={"balance": "round_robin", "retry_budget": "100%"},
+        pool={"balance": "round_robin", "retry_budget": "100%", "outlier": {"failures": "off"}},
         workers=1,
         log={"format": "json"},
     )

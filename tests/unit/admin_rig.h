@@ -200,7 +200,8 @@ static inline void rig_setup(void)
 	ck_assert_int_eq(registry_new(RIG_WORKERS, rig_events, &hooks, NULL, &rig_registry), 0);
 	ck_assert_int_eq(registry_configure(rig_registry, rig_config->config), 0);
 	ck_assert_int_eq(static_targets_put(rig_registry, rig_config->config, NULL), 0);
-	ck_assert_int_eq(snapshot_build(rig_config, NULL, NULL, RIG_WORKERS, &rig_snapshot), 0);
+	ck_assert_int_eq(snapshot_build(rig_config, NULL, rig_registry, RIG_WORKERS, &rig_snapshot),
+			 0);
 	for (int i = 0; i < RIG_WORKERS; i++)
 		rig_counts[i] = (struct worker_counts){.sys_calls = rig_calls[i]};
 	ck_assert_int_eq(request_queue_init(&rig_done), 0);

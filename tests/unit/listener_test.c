@@ -520,7 +520,7 @@ static struct view *switch_view(const char *yaml)
 	struct view *before = rig.view;
 	struct snapshot *snapshot;
 
-	ck_assert_int_eq(snapshot_build(config, rig.snapshot, NULL, 1, &snapshot), 0);
+	ck_assert_int_eq(plan_and_build(config, rig.snapshot, 1, &snapshot), 0);
 	config_ref_put(config);
 	rig.view = view_new(snapshot, 0, 1, 1);
 	snapshot_put(snapshot);

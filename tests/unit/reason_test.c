@@ -40,8 +40,10 @@ END_TEST
 
 START_TEST(only_orderly_ends_are_no_errors)
 {
-	static const enum reason orderly[] = {REASON_CLIENT_FIN, REASON_BACKEND_FIN, REASON_IDLE,
-					      REASON_HALF_CLOSE, REASON_LIFETIME,    REASON_DRAIN};
+	static const enum reason orderly[] = {
+		REASON_CLIENT_FIN,     REASON_BACKEND_FIN, REASON_IDLE,
+		REASON_HALF_CLOSE,     REASON_LIFETIME,    REASON_DRAIN,
+		REASON_TARGET_REMOVED, REASON_TARGET_DOWN, REASON_KILLED};
 
 	for (int i = 0; i < REASONS; i++) {
 		bool error = true;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "proxy/base/clock.h"
@@ -16,8 +17,7 @@
 #include "proxy/pipe.h"
 #include "proxy/session/internal.h"
 #include "proxy/slab.h"
-#include "proxy/snapshot_build.h"
-#include "tests/unit/core_rig.h"
+#include "tests/unit/plan_rig.h"
 
 #define RIG_BUFFER (128 * 1024)
 
@@ -49,6 +49,7 @@ struct session_rig {
 	struct slab slab;
 	struct pipe_cache pipes;
 	struct worker_counts counts;
+	struct pool_mailbox mailbox;
 	struct snapshot *snapshot;
 	struct view *view;
 	struct session *session; /* the last one that was begun; may be freed */
@@ -85,7 +86,13 @@ static inline void rig_make_env(void)
 	rig.env.id_step = 1;
 	rig.env.random = 0x9e3779b97f4a7c15;
 	rig.env.on_end = rig_on_end;
+	rig.env.view = &rig.view;
+	rig.env.outlier_fd = eventfd(0, EFD_NONBLOCK);
+	pool_mailbox_init(&rig.mailbox, eventfd(0, EFD_NONBLOCK));
+	rig.env.mailbox = &rig.mailbox;
 	list_init(&rig.env.sessions);
+	list_init(&rig.env.sweeps);
+	ck_assert_int_eq(session_queue_start(&rig.env), 0);
 }
 
 /* `listener` and `pool` continue their maps in YAML ("", or ", key: value"), `targets` is a list in
@@ -113,7 +120,7 @@ static inline void rig_open_with(const char *listener, const char *pool, const c
 		 "pools: [{name: p, targets: [%s]%s}]\n",
 		 top, listener, list, pool);
 	config = config_ref_new(load_valid(yaml), config_free);
-	ck_assert_int_eq(snapshot_build(config, NULL, NULL, 1, &rig.snapshot), 0);
+	ck_assert_int_eq(plan_and_build(config, NULL, 1, &rig.snapshot), 0);
 	config_ref_put(config);
 	rig.view = view_new(rig.snapshot, 0, 1, 42);
 	rig_make_env();
@@ -149,6 +156,8 @@ static inline void rig_close(void)
 		ck_assert_uint_eq(target_inflight(pool->targets[i]), 0);
 		ck_assert_uint_eq(pool->targets[i]->counts[0].c.open, 0);
 	}
+	ck_assert_uint_eq(pool->state->inflight, 0);
+	ck_assert_uint_eq(pool->state->waiting_count, 0);
 	ck_assert_uint_eq(rig.view->refs, 1);
 	rig_wait_ms = 0;
 	loop_turn(&rig.env.loop);
@@ -161,6 +170,10 @@ static inline void rig_close(void)
 	flow_ring_free(rig.env.ring);
 	free(rig.env.kit.buffer);
 	loop_fini(&rig.env.loop);
+	close(rig.env.outlier_fd);
+	close(rig.mailbox.event_fd);
+	pool_mailbox_fini(&rig.mailbox);
+	plan_forget();
 	close(rig.listener);
 	if (rig.client >= 0)
 		close(rig.client);

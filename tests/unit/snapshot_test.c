@@ -5,8 +5,7 @@
  */
 /* link: -Wl,--wrap=malloc */
 #include "proxy/snapshot.h"
-#include "proxy/snapshot_build.h"
-#include "tests/unit/core_rig.h"
+#include "tests/unit/plan_rig.h"
 
 #define YAML                                                                                       \
 	"listeners: [{name: a, bind: \"127.0.0.1:80\", pool: p}]\n"                                \
@@ -42,7 +41,7 @@ static struct snapshot *build(struct config_ref *config, const struct snapshot *
 {
 	struct snapshot *snapshot;
 
-	ck_assert_int_eq(snapshot_build(config, previous, NULL, 1, &snapshot), 0);
+	ck_assert_int_eq(plan_and_build(config, previous, 1, &snapshot), 0);
 	return snapshot;
 }
 
@@ -89,12 +88,12 @@ START_TEST(snapshot_lets_go_of_its_targets)
 	struct snapshot *snapshot = build(config, NULL);
 	struct target *target = snapshot->pools[0].targets[0];
 
-	target_get(target);
-	ck_assert_uint_eq(target->refs, 2);
+	ck_assert_uint_eq(target->refs, 2); /* the registry's */
+	ck_assert_uint_eq(target->pool->refs, 3);
 	snapshot_put(snapshot);
 	config_ref_put(config);
 	ck_assert_uint_eq(target->refs, 1);
-	target_put(target);
+	ck_assert_uint_eq(target->pool->refs, 2);
 }
 END_TEST
 

@@ -4,9 +4,8 @@
  */
 /* link: -Wl,--wrap=calloc */
 #include "proxy/base/clock.h"
-#include "proxy/snapshot_build.h"
 #include "proxy/view.h"
-#include "tests/unit/core_rig.h"
+#include "tests/unit/plan_rig.h"
 
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -25,7 +24,7 @@ static void open_snapshot(const char *yaml)
 {
 	struct config_ref *config = config_ref_new(load_valid(yaml), config_free);
 
-	ck_assert_int_eq(snapshot_build(config, NULL, NULL, 4, &snapshot), 0);
+	ck_assert_int_eq(plan_and_build(config, NULL, 4, &snapshot), 0);
 	config_ref_put(config);
 }
 
@@ -47,6 +46,7 @@ static void close_view(void)
 {
 	view_put(view);
 	snapshot_put(snapshot);
+	plan_forget();
 }
 
 START_TEST(view_holds_its_snapshot_until_the_last_reference_goes)

@@ -7,9 +7,8 @@
 #include <sys/epoll.h>
 
 #include "proxy/base/log.h"
-#include "proxy/snapshot_build.h"
 #include "proxy/worker.h"
-#include "tests/unit/core_rig.h"
+#include "tests/unit/plan_rig.h"
 
 int __real_epoll_create1(int flags);
 int __wrap_epoll_create1(int flags);
@@ -53,7 +52,7 @@ static struct snapshot *build(const char *listener, const char *target)
 		 "pools: [{name: p, targets: [\"%s\"]}]\n",
 		 listener, target);
 	config = config_ref_new(load_valid(yaml), config_free);
-	ck_assert_int_eq(snapshot_build(config, NULL, NULL, 1, &snapshot), 0);
+	ck_assert_int_eq(plan_and_build(config, NULL, 1, &snapshot), 0);
 	config_ref_put(config);
 	return snapshot;
 }
@@ -131,6 +130,7 @@ static void stop(void)
 	worker_join(rig.worker);
 	ck_assert_uint_eq(rig.conf.snapshot->refs, 1);
 	snapshot_put(rig.conf.snapshot);
+	plan_forget();
 	close(rig.backend);
 	close(rig.front);
 	ck_assert_int_eq(open_fds(), rig.fds_before);
@@ -179,6 +179,7 @@ START_TEST(worker_that_cannot_come_up_says_so_and_leaves_nothing)
 		no_epoll = false;
 		ck_assert_uint_eq(rig.conf.snapshot->refs, 1);
 		snapshot_put(rig.conf.snapshot);
+	plan_forget();
 		close(rig.backend);
 		close(rig.front);
 		ck_assert_int_eq(open_fds(), rig.fds_before);
@@ -371,6 +372,7 @@ START_TEST(stop_resets_sessions_that_are_left)
 	worker_join(rig.worker);
 	ck_assert_uint_eq(rig.conf.snapshot->refs, 1);
 	snapshot_put(rig.conf.snapshot);
+	plan_forget();
 	close(rig.backend);
 	close(rig.front);
 	ck_assert_int_eq(open_fds(), rig.fds_before);
