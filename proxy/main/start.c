@@ -196,6 +196,8 @@ static int serve(struct supervisor *sv, struct list *bindings)
 	if (!err)
 		err = publish_configure(sv, config);
 	if (!err)
+		err = zones_configure(sv, config);
+	if (!err)
 		err = publish_targets(sv, sv->config);
 	if (!err)
 		err = start_workers(sv);
@@ -232,7 +234,6 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	}
 	replace_predecessors(sv);
 	watch_start(sv);
-	zones_configure(sv, config);
 	log_event(LOG_INFO, "ready", "pid=%d listeners=%zu pools=%zu", (int)getpid(),
 		  config->listener_count, config->pool_count);
 	return 0;

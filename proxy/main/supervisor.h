@@ -40,8 +40,7 @@ struct supervisor {
 	struct loop_source failures;     /* the wires' eventfd: a target fails too often */
 	struct loop_source zone_wake;    /* eventfd(2): the zone is known, or will not be */
 	struct zone_finder *zone_finder; /* while it asks */
-	bool zone_is_found;              /* by asking, so `zone` is for good */
-	char zone[ZONE_LIST];            /* our own: names with commas between; "": not known */
+	bool zone_is_found;              /* by asking, so the answer is for good */
 	struct limits limits;
 	struct config_ref *config;
 	struct snapshot *snapshot;
@@ -101,8 +100,8 @@ void drain_init(struct supervisor *sv);
 /* watch.c: look at counters and source ports now and then, from now on. */
 void watch_start(struct supervisor *sv);
 
-/* zones.c: the own zone as the configuration wants it. */
-void zones_configure(struct supervisor *sv, const struct config *config);
+/* zones.c: the own zone as the configuration wants it, told to the registry. 0 or -ENOMEM. */
+int zones_configure(struct supervisor *sv, const struct config *config);
 void zones_stop(struct supervisor *sv);
 
 /* listeners.c: bind what is not bound yet into `bindings`; let those listen and serve. 0 or the

@@ -7,13 +7,13 @@
  * Failure mode: nobody knows. Then zones do not matter, which one warning says; a reload asks anew.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "proxy/base/log.h"
 #include "proxy/main/supervisor.h"
+#include "proxy/registry.h"
 
 static void stop_asking(struct supervisor *sv)
 {
@@ -22,6 +22,15 @@ static void stop_asking(struct supervisor *sv)
 	if (sv->zone_wake.fd >= 0)
 		close(sv->zone_wake.fd);
 	sv->zone_wake.fd = -1;
+}
+
+static int apply(struct supervisor *sv, const char *names)
+{
+	int err = registry_set_zone(sv->registry, names);
+
+	if (err)
+		log_event(LOG_ERROR, "zone_not_applied", "error=\"%s\"", strerror(-err));
+	return err;
 }
 
 static void on_answer(struct loop_source *source, uint32_t events)
@@ -41,9 +50,9 @@ static void on_answer(struct loop_source *source, uint32_t events)
 			problem);
 		return;
 	}
-	memcpy(sv->zone, names, sizeof(sv->zone));
+	log_event(LOG_INFO, "zone_found", "zone=%s", names);
 	sv->zone_is_found = true;
-	log_event(LOG_INFO, "zone_found", "zone=%s", sv->zone);
+	apply(sv, names);
 }
 
 static int ask(struct supervisor *sv)
@@ -62,20 +71,24 @@ static int ask(struct supervisor *sv)
 	return err;
 }
 
-void zones_configure(struct supervisor *sv, const struct config *config)
+int zones_configure(struct supervisor *sv, const struct config *config)
 {
+	bool off = !strcmp(config->zone, "off");
 	bool find = !strcmp(config->zone, "auto");
+	const char *before = registry_zone(sv->registry);
+	const char *now = off || find ? NULL : config->zone;
 	int err;
 
 	if (find && (sv->zone_is_found || sv->zone_finder))
-		return;
+		return 0;
 	stop_asking(sv);
 	sv->zone_is_found = false;
-	snprintf(sv->zone, sizeof(sv->zone), "%s",
-		 find || !strcmp(config->zone, "off") ? "" : config->zone);
 	err = find ? ask(sv) : 0;
 	if (err)
 		log_event(LOG_WARN, "zone_unknown", "error=\"%s\"", strerror(-err));
+	if (before == now || (before && now && !strcmp(before, now)))
+		return 0;
+	return apply(sv, now);
 }
 
 void zones_stop(struct supervisor *sv)

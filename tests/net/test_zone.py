@@ -8,6 +8,7 @@ import pytest
 from harness.address import connect, free_address, text
 from harness.conf import simple
 from harness.peers import name_of, read_exactly
+from harness.wait import eventually
 
 PLACE = "/latest/meta-data/placement/"
 
@@ -130,3 +131,30 @@ def test_a_service_that_never_answers_holds_up_no_stop(start, listener):
     with silent.accept():
         proxy.stop(within=5.0)
     assert not proxy.events("zone_.*")
+
+
+def test_sessions_stay_in_the_zone_that_was_found(sluice, backend, metadata):
+    """One target is labelled with the zone's id, one with its name, one with another's."""
+    service = metadata({PLACE + "availability-zone-id": "use1-az1", PLACE + "availability-zone": "us-east-1a"})
+    zones = {"a": "use1-az1", "b": "us-east-1a", "c": "us-east-1b", "d": "use1-az2"}
+    front = free_address()
+    targets = [
+        {"address": text(backend(name_of(name)).address), "zone": zone}
+        for name, zone in zones.items()
+    ]
+    config = simple(text(front), *targets, zone="auto")
+    proxy = sluice(config=config, env={"AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url})
+
+    def seen():
+        names = set()
+        for _ in range(20):
+            with connect(front) as client:
+                names.add(read_exactly(client, 1).decode())
+        return names
+
+    proxy.wait_event("zone_found")
+    eventually(lambda: seen() == {"a", "b"}, "only the own zone's targets are used")
+    proxy.reload({**config, "zone": "us-east-1b"})
+    eventually(lambda: seen() == {"c"}, "the zone is as the configuration says")
+    proxy.reload({**config, "zone": "off"})
+    eventually(lambda: seen() == set(zones), "zones do not matter")
