@@ -108,6 +108,9 @@ int worker_send(struct worker *worker, const struct worker_message *message, int
 /* The next answer: 1, 0 when there is none now, or -errno. */
 int worker_receive(struct worker *worker, struct worker_message *ret_message);
 
+/* Make it turn its loop once, from any thread of main's fd table. Nothing without wires. */
+void worker_wake(struct worker *worker);
+
 /* Read from any thread. */
 struct worker_counts *worker_counts(struct worker *worker);
 bool worker_has_own_fds(const struct worker *worker);

@@ -27,6 +27,7 @@ struct binding {
 	unsigned fd_count;
 	int steer_fd; /* while new connections are steered away from a predecessor; -1 */
 	uint64_t drain_deadline_us;
+	bool paused;  /* by an operator: nothing is accepted for now */
 	bool settled; /* nobody was in a handshake when last looked */
 };
 

@@ -9,6 +9,7 @@
  * Failure mode: SYN_RECV cannot be counted (no netlink), or somebody stays in it: the listener
  * closes after 5 s all the same, and says so.
  */
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -182,6 +183,20 @@ void drain_init(struct supervisor *sv)
 {
 	timer_init(&sv->drain_timer, on_drain_timer);
 	timer_init(&sv->phase_timer, on_phase_timer);
+}
+
+int drain_cancel(struct supervisor *sv)
+{
+	if (sv->phase == PHASE_SERVING)
+		return -EALREADY;
+	if (sv->phase != PHASE_LAME_DUCK)
+		return -EBUSY;
+	timer_cancel(&sv->phase_timer);
+	sv->phase = PHASE_SERVING;
+	sv->stop_signals = 0;
+	log_event(LOG_INFO, "drain_cancelled", "sessions=%llu",
+		  (unsigned long long)crew_sessions(sv));
+	return 0;
 }
 
 void drain_signal(struct supervisor *sv, bool replaced)

@@ -2,10 +2,11 @@
  *
  * Targets as main sees them: it keeps the registry, tells it of time and configurations, and gives
  * every worker a new snapshot when the registry says that a plan changed. Changes that come
- * together make one snapshot.
+ * together make one snapshot: a change is published at once if the last one is 50 ms ago, else when
+ * it is.
  *
- * Failure mode: no memory, or a worker that does not answer; what runs stays, and the next change
- * tries again.
+ * Failure mode: no memory, or a worker that does not answer; what runs stays, whoever waits for the
+ * change is told so, and a second later it is tried again.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,20 +15,23 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/events.h"
+#include "proxy/main/operations.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/registry.h"
 #include "proxy/static_targets.h"
 
-#define EVENTS_KEPT   1024
-#define GAP_MS        50   /* between two snapshots */
-#define CLOSE_WAIT_MS 3000 /* for a quiet moment, then reset */
+#define EVENTS_KEPT 1024
+#define GAP_MS      50 /* between two snapshots */
+#define RETRY_MS    1000
 
 static void on_changed(void *context)
 {
 	struct supervisor *sv = context;
 
+	uint64_t since_ms = (clock_us() - sv->published_us) / US_PER_MS;
+
 	if (sv->snapshot && !timer_is_armed(&sv->publish_timer))
-		loop_arm(&sv->loop, &sv->publish_timer, GAP_MS);
+		loop_arm(&sv->loop, &sv->publish_timer, since_ms < GAP_MS ? GAP_MS - since_ms : 0);
 }
 
 static void on_close_sessions(void *context, struct target *target, uint32_t spread_ms)
@@ -45,8 +49,10 @@ static void on_publish_timer(struct timer *timer)
 	struct supervisor *sv = container_of(timer, struct supervisor, publish_timer);
 	int err = publish_targets(sv, sv->config);
 
-	if (err)
-		log_event(LOG_ERROR, "targets_not_applied", "error=\"%s\"", strerror(-err));
+	if (!err)
+		return;
+	log_event(LOG_ERROR, "targets_not_applied", "error=\"%s\"", strerror(-err));
+	loop_arm(&sv->loop, timer, RETRY_MS);
 }
 
 static void on_tick_timer(struct timer *timer)
@@ -89,10 +95,14 @@ int publish_configure(struct supervisor *sv, const struct config *config)
 {
 	int err = registry_configure(sv->registry, config);
 
-	return err ? err : static_targets_put(sv->registry, config, sv->resolver);
+	if (!err)
+		err = static_targets_put(sv->registry, config, sv->resolver);
+	if (!err)
+		checks_sync(sv, true); /* settings may differ where the targets do not */
+	return err;
 }
 
-int publish_targets(struct supervisor *sv, struct config_ref *config)
+static int tell_workers(struct supervisor *sv, struct config_ref *config)
 {
 	struct worker_message message = {.op = WORKER_VIEW};
 	struct snapshot *snapshot;
@@ -108,6 +118,20 @@ int publish_targets(struct supervisor *sv, struct config_ref *config)
 	}
 	snapshot_put(sv->snapshot);
 	sv->snapshot = snapshot;
+	return 0;
+}
+
+int publish_targets(struct supervisor *sv, struct config_ref *config)
+{
+	int err;
+
+	timer_cancel(&sv->publish_timer);
+	sv->published_us = clock_us();
+	err = tell_workers(sv, config);
+	operations_published(sv, err);
+	if (err)
+		return err;
+	checks_sync(sv, false);
 	loop_arm(&sv->loop, &sv->tick_timer, 0); /* it may have something to wait for now */
 	return 0;
 }

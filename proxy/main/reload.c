@@ -16,6 +16,7 @@
 #include "proxy/base/conf/errors.h"
 #include "proxy/base/log.h"
 #include "proxy/config.h"
+#include "proxy/events.h"
 #include "proxy/main/binding.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/resolve.h"
@@ -29,18 +30,11 @@ struct change {
 	struct list bindings; /* struct binding::link, bound and not listening */
 };
 
-static int load(struct supervisor *sv, struct config_ref **ret_config)
+static int load(struct supervisor *sv, struct conf_errors *errors, struct config_ref **ret_config)
 {
-	struct conf_errors errors = {0};
 	struct config *config = NULL;
-	const char *text;
-	int err = config_load(sv->options, &errors, &config);
+	int err = config_load(sv->options, errors, &config);
 
-	for (size_t i = 0; err && (text = conf_error_text(&errors, i)); i++)
-		log_event(LOG_ERROR, "config_error", "%s", text);
-	for (size_t i = 0; (text = conf_warning_text(&errors, i)); i++)
-		log_event(LOG_WARN, "config_warning", "%s", text);
-	conf_errors_fini(&errors);
 	if (err)
 		return err;
 	*ret_config = config_ref_new(config, config_free);
@@ -83,9 +77,9 @@ int reload_resolver(struct supervisor *sv, const struct config *config)
 	return err;
 }
 
-static int prepare(struct supervisor *sv, struct change *change)
+static int prepare(struct supervisor *sv, struct conf_errors *errors, struct change *change)
 {
-	int err = load(sv, &change->config);
+	int err = load(sv, errors, &change->config);
 
 	if (!err)
 		err = listeners_bind(sv, change->config->config, &change->bindings);
@@ -150,21 +144,21 @@ static bool log_differs(const struct flow_conf *a, const struct flow_conf *b)
 	return a->format != b->format || !same_text(a->path, b->path);
 }
 
-void reload_config(struct supervisor *sv)
+int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 {
 	struct change change = {0};
 	struct config_ref *before = sv->config;
 	int err;
 
 	list_init(&change.bindings);
-	err = sv->phase == PHASE_SERVING ? prepare(sv, &change) : -EBUSY;
+	err = sv->phase == PHASE_SERVING ? prepare(sv, ret_errors, &change) : -EBUSY;
 	if (!err)
 		err = apply(sv, change.config);
 	if (err) {
-		log_event(LOG_ERROR, "reload_failed", "error=\"%s\" changed=nothing",
-			  err == -EBUSY ? "draining" : strerror(-err));
+		events_add(sv->events, LOG_ERROR, "reload_failed", NULL, NULL,
+			   "%s; nothing was changed", err == -EBUSY ? "draining" : strerror(-err));
 		undo(&change);
-		return;
+		return err;
 	}
 	name_what_stays(before->config, change.config->config);
 	listeners_listen(sv, change.config->config, &change.bindings);
@@ -175,8 +169,22 @@ void reload_config(struct supervisor *sv)
 	if (log_differs(&before->config->flow, &sv->config->config->flow))
 		logs_reopen(sv);
 	config_ref_put(before);
-	log_event(LOG_INFO, "reloaded", "generation=%llu",
-		  (unsigned long long)sv->snapshot->generation);
+	events_add(sv->events, LOG_INFO, "reloaded", NULL, NULL, "generation %llu",
+		   (unsigned long long)sv->snapshot->generation);
+	return 0;
+}
+
+void reload_on_signal(struct supervisor *sv)
+{
+	struct conf_errors errors = {0};
+	const char *text;
+
+	reload_config(sv, &errors);
+	for (size_t i = 0; (text = conf_error_text(&errors, i)); i++)
+		log_event(LOG_ERROR, "config_error", "%s", text);
+	for (size_t i = 0; (text = conf_warning_text(&errors, i)); i++)
+		log_event(LOG_WARN, "config_warning", "%s", text);
+	conf_errors_fini(&errors);
 }
 
 void reload_names(struct supervisor *sv)

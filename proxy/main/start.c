@@ -20,6 +20,7 @@
 #include "proxy/config.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/binding.h"
+#include "proxy/main/operations.h"
 #include "proxy/main/replace.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
@@ -41,7 +42,7 @@ static void obey_signal(struct supervisor *sv, const struct signalfd_siginfo *in
 		drain_signal(sv, info->ssi_code == SI_QUEUE && info->ssi_int == REPLACE_MAGIC);
 		break;
 	case SIGHUP:
-		reload_config(sv);
+		reload_on_signal(sv);
 		break;
 	case SIGUSR1:
 		logs_reopen(sv);
@@ -194,6 +195,8 @@ static int serve(struct supervisor *sv, struct list *bindings)
 	if (!err)
 		err = publish_start(sv);
 	if (!err)
+		err = checks_start(sv);
+	if (!err)
 		err = publish_configure(sv, config);
 	if (!err)
 		err = zones_configure(sv, config);
@@ -201,6 +204,8 @@ static int serve(struct supervisor *sv, struct list *bindings)
 		err = publish_targets(sv, sv->config);
 	if (!err)
 		err = start_workers(sv);
+	if (!err)
+		err = operations_start(sv);
 	if (!err)
 		err = sandbox_enter(SANDBOX_MAIN);
 	if (!err && config->reload_ports_unprivileged)
@@ -224,6 +229,8 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 		limits_derive(config, &sv->limits);
 		err = listeners_bind(sv, config, &bindings);
 	}
+	if (!err)
+		err = operations_open(sv);
 	if (err)
 		return err;
 	print_limits(sv);
@@ -273,6 +280,8 @@ void supervisor_finish(struct supervisor *sv)
 	uint64_t lost;
 
 	replace_fini(sv);
+	operations_stop(sv);
+	checks_stop(sv);
 	free_bindings(&sv->drained);
 	free_bindings(&sv->bindings);
 	resolver_stop(sv->resolver);

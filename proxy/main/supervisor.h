@@ -16,9 +16,12 @@
 #include "proxy/worker.h"
 #include "proxy/zone.h"
 
+struct admin;
+struct conf_errors;
+struct events;
 struct flow_ring;
 struct flowlog;
-struct events;
+struct health;
 struct options;
 struct registry;
 struct resolver;
@@ -38,6 +41,8 @@ struct supervisor {
 	struct loop_source signals;      /* signalfd(2) */
 	struct loop_source names;        /* eventfd(2): a name resolves differently */
 	struct loop_source failures;     /* the wires' eventfd: a target fails too often */
+	struct loop_source checks;       /* eventfd(2): health checks have something to report */
+	struct loop_source asked;        /* admin_fd() */
 	struct loop_source zone_wake;    /* eventfd(2): the zone is known, or will not be */
 	struct zone_finder *zone_finder; /* while it asks */
 	bool zone_is_found;              /* by asking, so the answer is for good */
@@ -47,6 +52,12 @@ struct supervisor {
 	struct resolver *resolver; /* NULL until a target has a name */
 	struct events *events;
 	struct registry *registry;
+	struct health *health;
+	uint64_t checked_set; /* what health was told last, in one number */
+	struct admin *admin;  /* NULL: no admin address */
+	uint64_t ticket;      /* of the last change that an operator waits for */
+	char not_ready[128];  /* the last reason given */
+	uint64_t published_us;
 	struct timer publish_timer; /* a change that workers don't know yet */
 	struct timer tick_timer;    /* the registry's */
 	struct worker_wires wires;
@@ -82,9 +93,21 @@ void supervisor_finish(struct supervisor *sv);
 /* crew.c: send one order to every worker and wait until all have answered. The first error. */
 int crew_tell(struct supervisor *sv, const struct worker_message *message);
 
+/* crew.c: end one session, at a quiet moment or with RST now. 0, -ENOENT, or another -errno. */
+int crew_kill_session(struct supervisor *sv, uint64_t id, bool reset);
+
+/* crew.c: each worker's first `query->limit` sessions; `*ret_sessions` becomes the caller's. */
+struct session_info;
+struct session_query;
+int crew_list_sessions(struct supervisor *sv, const struct session_query *query,
+		       struct session_info **ret_sessions, size_t *ret_count);
+
 /* crew.c: give each worker its listening socket. */
 struct binding;
 int crew_listen(struct supervisor *sv, struct binding *binding);
+
+/* How long a session that main closes looks for a quiet moment, before it is reset. */
+#define CLOSE_WAIT_MS 3000
 
 /* crew.c: sessions open now, over all workers. */
 uint64_t crew_sessions(struct supervisor *sv);
@@ -94,6 +117,7 @@ void counters_print(struct supervisor *sv);
 
 /* drain.c */
 void drain_signal(struct supervisor *sv, bool replaced);
+int drain_cancel(struct supervisor *sv); /* 0, -EALREADY: not draining, -EBUSY: too late */
 void drain_binding(struct supervisor *sv, struct binding *binding);
 void drain_init(struct supervisor *sv);
 
@@ -120,8 +144,15 @@ int publish_configure(struct supervisor *sv, const struct config *config);
 int publish_targets(struct supervisor *sv, struct config_ref *config);
 void publish_stop(struct supervisor *sv);
 
-/* reload.c */
-void reload_config(struct supervisor *sv);
+/* checks.c: tell the health checker whom to check, if that has changed or `anyway`. */
+int checks_start(struct supervisor *sv);
+void checks_sync(struct supervisor *sv, bool anyway);
+void checks_stop(struct supervisor *sv);
+
+/* reload.c: read the configuration again, and serve by it. 0 or -errno, and then nothing has
+ * changed; -EINVAL with all that is wrong in `ret_errors`, which has warnings in any case. */
+int reload_config(struct supervisor *sv, struct conf_errors *ret_errors);
+void reload_on_signal(struct supervisor *sv);
 void reload_names(struct supervisor *sv);
 int reload_resolver(struct supervisor *sv, const struct config *config);
 

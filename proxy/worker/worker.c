@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +49,12 @@ struct worker_counts *worker_counts(struct worker *worker)
 bool worker_has_own_fds(const struct worker *worker)
 {
 	return worker->own_fds;
+}
+
+void worker_wake(struct worker *worker)
+{
+	if (worker->conf.wires)
+		eventfd_write(worker->conf.wires->mailboxes[worker->conf.index].event_fd, 1);
 }
 
 int worker_send(struct worker *worker, const struct worker_message *message, int fd)
