@@ -226,10 +226,6 @@ static void run(void *arg)
 {
 	struct transport *transport = arg;
 
-	/* What these libraries would open a file for the first time they are used: gmtime_r(3), for
-	 * the Date header, and the seed of Jansson's hash tables. */
-	tzset();
-	json_object_seed(0);
 	sandbox_enter(SANDBOX_ADMIN); /* where it cannot be had, main has said so */
 	while (!atomic_load(&transport->stopping)) {
 		if (atomic_load(&transport->yielding) && !transport->yielded)
@@ -259,12 +255,21 @@ static int open_doors(struct transport *transport)
 	return 0;
 }
 
+/* The thread may open no file, which libraries would when they are used first: gmtime_r(3), for the
+ * Date header, and the seed of Jansson's hash tables. */
+static void prepare_libraries(void)
+{
+	tzset();
+	json_object_seed(0);
+}
+
 int transport_start(struct transport *transport)
 {
 	int err = loop_init(&transport->loop);
 
 	if (err)
 		return err;
+	prepare_libraries();
 	list_init(&transport->visitors);
 	list_init(&transport->callers);
 	list_init(&transport->again.link);
