@@ -150,6 +150,20 @@ static int checker_connects_and_does_nothing_else(void)
 	return close(fd);
 }
 
+static int admin_answers_and_reaches_nobody(void)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	EXPECT(fd >= 0 && !listen(fd, 1));
+	ENTER(SANDBOX_ADMIN);
+	EXPECT(accept4(fd, NULL, NULL, 0) == -1 && errno == EAGAIN);
+	EXPECT(refused(connect(fd, (struct sockaddr *)&any, sizeof(any))));
+	EXPECT(refused(socket(AF_INET, SOCK_STREAM, 0)));
+	EXPECT(refused(open("/etc/passwd", O_RDONLY)));
+	return close(fd);
+}
+
 static void *enter_as_worker(void *arg)
 {
 	*(int *)arg = enter(SANDBOX_WORKER);
@@ -183,6 +197,7 @@ START_TEST(refused_call_gives_eperm_in_production)
 	assert_succeeds(worker_is_refused_files_and_programs);
 	assert_succeeds(writer_cannot_reach_the_network);
 	assert_succeeds(checker_connects_and_does_nothing_else);
+	assert_succeeds(admin_answers_and_reaches_nobody);
 	assert_succeeds(main_goes_on_opening_beside_a_confined_thread);
 }
 END_TEST
