@@ -308,12 +308,15 @@ static enum tier tier_of(const struct pool *pool, const struct target *target)
 
 void session_dial_granted(struct session *session, struct target *target)
 {
-	take_target(session, target, tier_of(session_pool_now(session)->pool, target), true);
-	if (target_is_closed(target))
-		session_release_target(session);
-	else if (dial_target(session))
+	if (target_is_closed(target)) { /* since it was granted */
+		target_release(target);
+		target_put(target);
+		session_dial(session);
 		return;
-	session_dial(session);
+	}
+	take_target(session, target, tier_of(session_pool_now(session)->pool, target), true);
+	if (!dial_target(session))
+		session_dial(session);
 }
 
 void session_attempt_failed(struct session *session, enum reason reason)
