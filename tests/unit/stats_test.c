@@ -100,6 +100,28 @@ static json_int_t number(const json_t *json, const char *key)
 	return json_integer_value(value);
 }
 
+START_TEST(buckets_of_a_histogram_double_and_the_last_has_no_bound)
+{
+	struct histogram histogram = {0};
+
+	ck_assert_uint_eq(histogram_bound_us(0), 64);
+	ck_assert_uint_eq(histogram_bound_us(1), 128);
+	ck_assert_uint_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 2), (uint64_t)64 << 26);
+	ck_assert_uint_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 1), 0);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
+		ck_assert_uint_eq(histogram_bucket(histogram_bound_us(i)), i);
+		ck_assert_uint_eq(histogram_bucket(histogram_bound_us(i) + 1), i + 1);
+	}
+	ck_assert_uint_eq(histogram_bucket(0), 0);
+	ck_assert_uint_eq(histogram_bucket(UINT64_MAX), HISTOGRAM_BUCKETS - 1);
+	histogram_add(&histogram, 100);
+	histogram_add(&histogram, 50);
+	ck_assert_uint_eq(histogram.buckets[0], 1);
+	ck_assert_uint_eq(histogram.buckets[1], 1);
+	ck_assert_uint_eq(histogram.sum_us, 150);
+}
+END_TEST
+
 START_TEST(sum_adds_every_counter_of_every_worker)
 {
 	struct stats_sum sum;
@@ -239,6 +261,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_add_test(cases, buckets_of_a_histogram_double_and_the_last_has_no_bound);
 	tcase_add_test(cases, sum_adds_every_counter_of_every_worker);
 	tcase_add_test(cases, sum_takes_a_worker_whose_thread_has_not_begun);
 	tcase_add_test(cases, json_has_totals_reasons_and_calls);
