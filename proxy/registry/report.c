@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What health checks report. Happy path: the target of the key takes over the check's verdict, its
- * roster settles, and sessions are closed on one that went down if the pool wants that. A report on
- * a target that has left meanwhile, or whose pool has no checks any more, is ignored.
+ * roster settles, and sessions are closed on one that went down if the pool wants that. One that
+ * comes up again is no longer ejected for what sessions met before: that was the same failure, and
+ * its checks are the newer word. A report on a target that has left meanwhile, or whose pool has no
+ * checks any more, is ignored.
  */
 #include <stdio.h>
 
@@ -52,6 +54,8 @@ void registry_health(struct registry *registry, const struct health_report *repo
 	record->checked_wall_us = clock_wall_us();
 	record->check_us = report->took_us;
 	snprintf(record->check_text, sizeof(record->check_text), "%s", report->text);
+	if (was_down && !is_down(record->health) && record->ejected_until_us)
+		outlier_release(member, "its checks pass again");
 	roster_touch(member);
 	roster_settle(member->roster, clock_us());
 	if (!was_down && is_down(record->health))

@@ -151,6 +151,26 @@ START_TEST(ejected_one_comes_back_when_checks_take_all_others)
 }
 END_TEST
 
+START_TEST(recovery_that_checks_saw_ends_an_ejection)
+{
+	rig_pools[0].health.kind = HEALTH_TCP;
+	rig_configure();
+	for (unsigned i = 1; i <= 20; i++)
+		check_says(nth(i), HEALTH_UP, "connected");
+	fails(1, 5);
+	check_says(nth(1), HEALTH_UP, "connected");
+	expect_standing(nth(1), STANDING_EJECTED);
+	check_says(nth(1), HEALTH_DOWN, "connect refused");
+	check_says(nth(1), HEALTH_GOING_UP, "connected");
+	expect_standing(nth(1), STANDING_DOWN);
+	ck_assert_uint_ne(nth(1)->ejected_until_us, 0);
+	check_says(nth(1), HEALTH_UP, "connected");
+	expect_standing(nth(1), STANDING_SERVING);
+	ck_assert_uint_eq(nth(1)->ejected_until_us, 0);
+	ck_assert_uint_eq(nth(1)->ejections, 1);
+}
+END_TEST
+
 START_TEST(outlier_off_ejects_nobody_and_frees_who_was)
 {
 	fails(1, 5);
@@ -200,6 +220,7 @@ int main(void)
 		max_ejected_zero_ejects_nobody,
 		smaller_pool_takes_ejections_back,
 		ejected_one_comes_back_when_checks_take_all_others,
+		recovery_that_checks_saw_ends_an_ejection,
 		outlier_off_ejects_nobody_and_frees_who_was,
 		targets_that_are_out_anyway_are_not_ejected,
 		nothing_is_ejected_in_panic,
