@@ -20,7 +20,9 @@ class Served:
         self.front, self.path, self.keep = free_address(), path, keep
         self.backends = [backend(echo) for _ in range(2)]
         self.names = [text(b.address) for b in self.backends]
-        self.config = simple(text(self.front), *self.names, admin={"socket": str(path)}, **sections)
+        # One worker takes turns among the targets; several would each take their own.
+        sections = {"workers": 1, "admin": {"socket": str(path)}, **sections}
+        self.config = simple(text(self.front), *self.names, **sections)
         self.proxy = sluice(config=self.config)
 
     def ctl(self, *args, code=OK, **options):
