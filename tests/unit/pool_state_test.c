@@ -404,6 +404,8 @@ START_TEST(racing_workers_lose_no_waiter_and_exceed_no_limit)
 		served += fighters[i].served;
 		refused += fighters[i].refused;
 		left += fighters[i].left;
+	}
+	for (int i = 0; i < WORKERS; i++) { /* until here, others may wake it */
 		close(fighters[i].mailbox.event_fd);
 		pool_mailbox_fini(&fighters[i].mailbox);
 	}
@@ -413,6 +415,83 @@ START_TEST(racing_workers_lose_no_waiter_and_exceed_no_limit)
 	ck_assert_uint_eq(pool->queue_full, refused);
 	ck_assert_uint_gt(left, 0);
 	pthread_barrier_destroy(&start);
+	close_pool();
+}
+END_TEST
+
+/* --- one gives back the only slot while another begins to wait for it --- */
+
+#define MEETINGS 30000
+
+static _Atomic unsigned arrived;
+static _Atomic bool somebody_is_lost;
+
+/* Both go on at the same moment, as exactly as can be, and then a little apart. */
+static void meet(unsigned meeting, unsigned *random)
+{
+	volatile unsigned apart = (unsigned)rand_r(random) % 128;
+
+	atomic_fetch_add(&arrived, 1);
+	for (unsigned spins = 1; atomic_load(&arrived) < 2 * meeting; spins++)
+		if (spins % 4096 == 0)
+			sched_yield();
+	while (apart)
+		apart--;
+}
+
+static void *giver(void *arg)
+{
+	unsigned random = 1;
+
+	for (unsigned i = 1; i <= MEETINGS && !atomic_load(&somebody_is_lost); i++) {
+		while (!target_reserve(target))
+			sched_yield();
+		meet(2 * i - 1, &random);
+		target_release(target);
+		meet(2 * i, &random);
+	}
+	return NULL;
+}
+
+static bool take_or_wait(struct pool_waiter *waiter)
+{
+	struct pollfd poll_fd = {.fd = mailbox.event_fd, .events = POLLIN};
+
+	if (target_reserve(target))
+		return true;
+	ck_assert_int_eq(pool_state_wait(pool, waiter), 0);
+	pool_state_offer(pool, target);
+	if (poll(&poll_fd, 1, PATIENCE_MS / 4) != 1)
+		return false;
+	woken();
+	ck_assert_ptr_eq(pool_mailbox_take(&mailbox), waiter);
+	ck_assert_ptr_eq(pool_state_leave(pool, waiter), target);
+	target_put(target);
+	return true;
+}
+
+START_TEST(slot_given_back_while_somebody_begins_to_wait_is_found)
+{
+	struct pool_waiter waiter;
+	unsigned random = 2;
+	pthread_t thread;
+
+	open_pool(1, 1);
+	waiter = waiter_of(&mailbox);
+	ck_assert_int_eq(pthread_create(&thread, NULL, giver, NULL), 0);
+	for (unsigned i = 1; i <= MEETINGS; i++) {
+		meet(2 * i - 1, &random);
+		if (!take_or_wait(&waiter)) {
+			atomic_store(&somebody_is_lost, true);
+			atomic_store(&arrived, 4 * MEETINGS);
+			ck_abort_msg("nobody told the waiter of meeting %u", i);
+		}
+		target_release(target);
+		waiter.ticket = 0;
+		meet(2 * i, &random);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_uint_gt(pool->queued, 0);
 	close_pool();
 }
 END_TEST
@@ -428,6 +507,7 @@ int main(void)
 		one_who_comes_back_stands_where_it_stood,
 		closed_target_grants_nothing,
 		lowered_limit_holds_for_those_who_wait_too,
+		slot_given_back_while_somebody_begins_to_wait_is_found,
 		racing_workers_lose_no_waiter_and_exceed_no_limit,
 	};
 

@@ -157,6 +157,26 @@ START_TEST(client_that_leaves_without_a_byte_is_gone)
 }
 END_TEST
 
+START_TEST(client_that_left_while_it_was_greeted_does_not_wait)
+{
+	static const char header[] = "PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n";
+	struct target *target;
+
+	begun = served = 0;
+	rig_open_with(", proxy_protocol: required, trusted: [127.0.0.1]", ", queue: 5",
+		      "{address: @, max_connections: 1}", "log: json");
+	target = rig.snapshot->pools[0].targets[0];
+	ck_assert(target_reserve(target));
+	ck_assert_uint_eq(begin()->state, SESSION_GREETING);
+	rig_turn(); /* its socket is watched, and there is nothing to tell */
+	ck_assert_int_eq(send(clients[0], header, strlen(header), 0), (int)strlen(header));
+	shutdown(clients[0], SHUT_WR);
+	rig_until(rig.counts.reasons[REASON_CLIENT_ABORT]);
+	target_release(target);
+	close_queue();
+}
+END_TEST
+
 START_TEST(client_that_has_sent_all_it_has_to_say_is_served)
 {
 	open_queue(", queue: 5", 1);
@@ -338,6 +358,7 @@ int main(void)
 		slot_granted_in_the_last_moment_is_used,
 		client_that_resets_while_it_waits_is_gone,
 		client_that_leaves_without_a_byte_is_gone,
+		client_that_left_while_it_was_greeted_does_not_wait,
 		client_that_has_sent_all_it_has_to_say_is_served,
 		slot_of_one_who_leaves_goes_to_the_next,
 		newcomer_does_not_overtake,
