@@ -170,12 +170,12 @@ $(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluice.a
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/bin/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsluice.a
+$(BUILD)/bin/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)

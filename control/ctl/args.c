@@ -30,7 +30,7 @@ struct parser {
 
 static const struct {
 	const char *letter, *flag;
-} letters[] = {{"-h", "--help"}, {"-V", "--version"}};
+} letters[] = {{"-h", "--help"}, {"-V", "--version"}, {"-o", "--output"}};
 
 __attribute__((format(printf, 2, 3))) static int refuse(const struct parser *parser,
 							const char *format, ...)

@@ -86,8 +86,7 @@ char *utf8_clean(char *text)
 	for (char *at = text; *at;) {
 		const char *behind = at;
 		int32_t code = text_next_code_point(&behind);
-		bool bad = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
-			   code == 0x2029 || (code >= 0x202a && code <= 0x202e) ||
+		bool bad = !text_is_clean_code_point(code) || (code >= 0x202a && code <= 0x202e) ||
 			   (code >= 0x2066 && code <= 0x2069);
 
 		for (char *end = bad && code < 0 ? at + 1 : (char *)behind; at < end; at++)

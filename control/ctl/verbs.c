@@ -340,6 +340,22 @@ const struct verb verbs[] = {
 		.run = verb_completion,
 	},
 	{
+		.name = "import-haproxy",
+		.group = OTHER,
+		.doc = "turn the `mode tcp` part of an haproxy.cfg into a sluice.yaml",
+		.more = "Every line that is not carried becomes a comment with its number and the "
+			"reason.\n"
+			"Variables are expanded from the environment, as HAProxy does.",
+		.examples = "sluicectl import-haproxy /etc/haproxy/haproxy.cfg > sluice.yaml\n"
+			    "sluicectl import-haproxy haproxy.cfg -o sluice.yaml --strict && "
+			    "sluice --check sluice.yaml",
+		.words = {{.name = "FILE", .kind = WORD_FILE}},
+		.options = {{"--output", "FILE", WORD_FILE,
+			     .doc = "write there instead of stdout (-o)"},
+			    {"--strict", .doc = "exit 1 if anything was not carried"}},
+		.run = verb_import_haproxy,
+	},
+	{
 		.name = "help",
 		.group = OTHER,
 		.doc = "help on a verb",

@@ -50,6 +50,9 @@ int verb_kill_session(struct ctl *ctl);
 int verb_listener(struct ctl *ctl);
 int verb_reload(struct ctl *ctl);
 
+/* verb_import.c */
+int verb_import_haproxy(struct ctl *ctl);
+
 /* completion/completion.c */
 int verb_completion(struct ctl *ctl);
 

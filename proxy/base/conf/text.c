@@ -26,7 +26,7 @@ int32_t text_next_code_point(const char **text)
 	return code;
 }
 
-static bool is_clean(int32_t code)
+bool text_is_clean_code_point(int32_t code)
 {
 	if (code < 0x20 || (code >= 0x7f && code < 0xa0))
 		return false;
@@ -40,7 +40,7 @@ static bool is_clean(int32_t code)
 bool text_is_clean(const char *text)
 {
 	while (*text)
-		if (!is_clean(text_next_code_point(&text)))
+		if (!text_is_clean_code_point(text_next_code_point(&text)))
 			return false;
 	return true;
 }

@@ -144,7 +144,7 @@ static bool is_plain(const char *text)
 	       text[strspn(text, safe)] == '\0';
 }
 
-static void print_text(const char *text, FILE *out)
+void node_print_text(const char *text, FILE *out)
 {
 	if (is_plain(text)) {
 		fputs(text, out);
@@ -166,7 +166,7 @@ static void print_value(const struct node *node, unsigned depth, bool in_sequenc
 {
 	if (node->kind == NODE_SCALAR) {
 		fputc(' ', out);
-		print_text(node->text, out);
+		node_print_text(node->text, out);
 		fputc('\n', out);
 	} else if (node->count == 0) {
 		fputs(node->kind == NODE_MAPPING ? " {}\n" : " []\n", out);
@@ -187,7 +187,7 @@ static void print_children(const struct node *node, unsigned depth, bool indent_
 		if (i > 0 || indent_first)
 			fprintf(out, "%*s", (int)depth * 2, "");
 		if (node->kind == NODE_MAPPING) {
-			print_text(child->name, out);
+			node_print_text(child->name, out);
 			fputc(':', out);
 		} else {
 			fputc('-', out);

@@ -53,3 +53,6 @@ const char *node_describe(const struct node *node, char *buf, size_t size);
 
 /* As YAML that yields the same tree again. */
 void node_print(const struct node *node, FILE *out);
+
+/* One scalar, in quotes where it needs them. The text is clean: see text_is_clean(). */
+void node_print_text(const char *text, FILE *out);
