@@ -94,6 +94,7 @@ START_TEST(share_of_a_small_pool_is_rounded_up_but_the_last_one_stays)
 	expect_standing(nth(1), STANDING_EJECTED);
 	fails(2, 50);
 	expect_standing(nth(2), STANDING_SERVING);
+	ck_assert_uint_eq(nth(2)->ejections, 0);
 	put_range("config", 1, 1);
 	/* Now it is the last one, and ejections are for those who have company. */
 	expect_standing(nth(1), STANDING_SERVING);

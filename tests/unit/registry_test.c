@@ -131,6 +131,32 @@ START_TEST(pool_that_returns_in_time_has_its_targets_again)
 }
 END_TEST
 
+START_TEST(target_that_was_gone_and_returned_is_not_counted_as_gone)
+{
+	struct target *target;
+
+	rig_config.pool_count = 2;
+	rig_configure();
+	put_in("b", 2);
+	target = nth(2)->target;
+	target_get(target);
+	put_in("b", 3);
+	pass_us(US_PER_SEC);
+	ck_assert_uint_gt(nth(2)->gone_us, 0);
+	put_in("b", 2);
+	ck_assert(target_reserve(target));
+	rig_config.pool_count = 1;
+	rig_configure();
+	/* The other one is gone, this one is not: the pool waits for it. */
+	pass_us(US_PER_SEC);
+	ck_assert_uint_eq(target->refs, 2);
+	target_release(target);
+	pass_us(US_PER_SEC);
+	ck_assert_uint_eq(target->refs, 1);
+	target_put(target);
+}
+END_TEST
+
 START_TEST(pool_whose_last_target_is_gone_already_leaves_at_once)
 {
 	rig_config.pool_count = 2;
@@ -312,6 +338,7 @@ int main(void)
 		pools_follow_the_order_of_the_configuration,
 		pool_that_leaves_drains_and_is_gone_when_empty,
 		pool_that_returns_in_time_has_its_targets_again,
+		target_that_was_gone_and_returned_is_not_counted_as_gone,
 		pool_whose_last_target_is_gone_already_leaves_at_once,
 		set_without_memory_changes_nothing,
 		addition_without_memory_changes_nothing,

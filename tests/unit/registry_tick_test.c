@@ -137,6 +137,39 @@ START_TEST(word_ends_by_the_wall_clock)
 }
 END_TEST
 
+START_TEST(word_that_ended_while_its_target_was_forgotten_does_not_return)
+{
+	struct override word = {.kind = OVERRIDE_MAINTENANCE, .weight = -1, .who = "root"};
+
+	word.until_wall_us = clock_wall_us() + 700 * US_PER_SEC;
+	ck_assert_int_eq(registry_override(rig, nth(1), &word), 0);
+	put_range("config", 2, 3);
+	pass_us(650 * US_PER_SEC);
+	ck_assert_uint_eq(pool_a()->target_count, 3);
+	put_range("config", 1, 4);
+	expect_standing(nth(1), STANDING_MAINTENANCE);
+	put_range("config", 2, 3);
+	pass_us(40 * US_PER_SEC);
+	put_range("config", 1, 4);
+	pass_us(10 * US_PER_SEC);
+	expect_standing(nth(1), STANDING_SERVING);
+}
+END_TEST
+
+START_TEST(expired_word_of_a_forgotten_target_is_not_recalled)
+{
+	struct override word = {.kind = OVERRIDE_MAINTENANCE, .weight = -1, .who = "root"};
+
+	word.until_wall_us = clock_wall_us() + 700 * US_PER_SEC;
+	ck_assert_int_eq(registry_override(rig, nth(1), &word), 0);
+	put_range("config", 2, 3);
+	pass_us(800 * US_PER_SEC);
+	put_range("config", 1, 4);
+	expect_standing(nth(1), STANDING_SERVING);
+	ck_assert_uint_eq(nth(1)->override.since_wall_us, 0);
+}
+END_TEST
+
 START_TEST(tick_that_is_not_due_changes_nothing)
 {
 	unsigned changes;
@@ -163,6 +196,8 @@ int main(void)
 		maintenance_closes_nothing,
 		gone_target_is_forgotten_after_ten_minutes_unless_it_returns,
 		word_ends_by_the_wall_clock,
+		word_that_ended_while_its_target_was_forgotten_does_not_return,
+		expired_word_of_a_forgotten_target_is_not_recalled,
 		tick_that_is_not_due_changes_nothing,
 	};
 

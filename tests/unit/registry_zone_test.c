@@ -2,7 +2,7 @@
  *
  * Which targets stand in the own zone, when that zone goes by more than one name.
  */
-/* link: -Wl,--wrap=clock_gettime */
+/* link: -Wl,--wrap=log_event,--wrap=clock_gettime */
 #include "tests/unit/registry_rig.h"
 
 static char *const zones[] = {"use1-az1",  "us-east-1a", "us-east-1b",
