@@ -43,7 +43,8 @@ enum reason {
 	REASON_LIFETIME_RST,
 	REASON_DRAIN,
 	REASON_DRAIN_RST,
-	REASON_TARGET_REMOVED, /* its target was removed or drained, and the time for that is over */
+	REASON_TARGET_REMOVED, /* its target was removed or drained, and the time for that is over
+				*/
 	REASON_TARGET_REMOVED_RST,
 	REASON_TARGET_DOWN, /* its target is down, and the pool has `on_down: close` */
 	REASON_TARGET_DOWN_RST,

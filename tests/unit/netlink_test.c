@@ -276,7 +276,8 @@ START_TEST(accept_queue_is_measured_and_what_it_refused)
 		socklen_t len = addr_to_sockaddr(&bound, &sa);
 
 		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		connect(clients[i], (struct sockaddr *)&sa, len);
+		ck_assert_int_eq(connect(clients[i], (struct sockaddr *)&sa, len), -1);
+		ck_assert_int_eq(errno, EINPROGRESS);
 	}
 	ck_assert_int_eq(netlink_listen_queue(&bound, &queue), 0);
 	ck_assert_uint_eq(queue.depth, 17);
