@@ -144,6 +144,24 @@ static bool log_differs(const struct flow_conf *a, const struct flow_conf *b)
 	return a->format != b->format || !same_text(a->path, b->path);
 }
 
+static void log_findings(const struct conf_errors *errors)
+{
+	const char *text;
+
+	for (size_t i = 0; (text = conf_error_text(errors, i)); i++)
+		log_event(LOG_ERROR, "config_error", "%s", text);
+	for (size_t i = 0; (text = conf_warning_text(errors, i)); i++)
+		log_event(LOG_WARN, "config_warning", "%s", text);
+}
+
+/* One sentence; the log has had all findings by now. */
+static const char *why_failed(int err, const struct conf_errors *errors)
+{
+	if (err == -EBUSY)
+		return "the process is draining";
+	return conf_failed(errors) ? conf_error_text(errors, 0) : strerror(-err);
+}
+
 int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 {
 	struct change change = {0};
@@ -154,9 +172,10 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 	err = sv->phase == PHASE_SERVING ? prepare(sv, ret_errors, &change) : -EBUSY;
 	if (!err)
 		err = apply(sv, change.config);
+	log_findings(ret_errors);
 	if (err) {
 		events_add(sv->events, LOG_ERROR, "reload_failed", NULL, NULL,
-			   "%s; nothing was changed", err == -EBUSY ? "draining" : strerror(-err));
+			   "nothing was changed: %s", why_failed(err, ret_errors));
 		undo(&change);
 		return err;
 	}
@@ -177,13 +196,8 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 void reload_on_signal(struct supervisor *sv)
 {
 	struct conf_errors errors = {0};
-	const char *text;
 
 	reload_config(sv, &errors);
-	for (size_t i = 0; (text = conf_error_text(&errors, i)); i++)
-		log_event(LOG_ERROR, "config_error", "%s", text);
-	for (size_t i = 0; (text = conf_warning_text(&errors, i)); i++)
-		log_event(LOG_WARN, "config_warning", "%s", text);
 	conf_errors_fini(&errors);
 }
 
