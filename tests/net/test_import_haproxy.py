@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from harness import ctl
 from harness.address import connect, free_port, text
-from harness.peers import name_of, read_exactly
+from harness.peers import name_of, read_all, read_exactly
+from harness.proxyproto import read_header, v1
 from harness.sluice import PATIENCE, run
 from harness.tools import need
 from harness.wait import eventually
@@ -134,14 +135,15 @@ def ask(front, source=None, hold=None):
 
 
 class Named:
-    """Backends that name themselves, by name; `now` has what runs."""
+    """Backends by name, which do what `says(name)` gives; `now` has what runs."""
 
-    def __init__(self, backend, names):
+    def __init__(self, backend, names, says):
         self.now = set()
+        self.says = says
         self.backends = {name: backend(self._handler(name)) for name in names}
 
     def _handler(self, name):
-        say = name_of(name)
+        say = self.says(name)
 
         def handler(sock, index):
             self.now.add(sock)
@@ -164,9 +166,9 @@ def both(sluice, backend, keep, tmp_path):
     """
     program = need("haproxy")
 
-    def start(body, *servers):
+    def start(body, *servers, says=name_of):
         names = [chr(ord("a") + i) for i in range(len(servers))]
-        named = Named(backend, names)
+        named = Named(backend, names, says)
         lines = [body] + [
             f"server {name} {text(named.backends[name].address)} {more}"
             for name, more in zip(names, servers)
@@ -274,6 +276,30 @@ def test_nobody_is_used_when_all_are_down(both):
     fronts, _ = both("", f"check port {free_port()} inter 50ms fall 1 rise 1")
     for kind, front in fronts.items():
         eventually(lambda f=front: _answer(f) is None, f"{kind} refuses")
+
+
+def _tell_header(_name):
+    """A handler: say what the PROXY header in front said."""
+
+    def handler(sock, _index):
+        header = read_header(sock)
+        sock.sendall(f"{header.version} {header.source} {header.destination}".encode())
+
+    return handler
+
+
+@pytest.mark.parametrize("send", ["send-proxy", "send-proxy-v2"])
+def test_a_proxy_header_comes_in_and_goes_on(both, send):
+    body = "tcp-request connection expect-proxy layer4 if { src 127.0.0.0/8 }"
+    fronts, _ = both(body, send, says=_tell_header)
+    told = {}
+    for kind, front in fronts.items():
+        with connect(front) as client:
+            client.sendall(v1(("192.0.2.7", 4242), ("198.51.100.1", 443)))
+            told[kind] = read_all(client).decode()
+    version = 1 if send == "send-proxy" else 2
+    said = f"{version} ('192.0.2.7', 4242) ('198.51.100.1', 443)"
+    assert told == {"haproxy": said, "sluice": said}
 
 
 def _answer(front):

@@ -142,6 +142,19 @@ START_TEST(a_backend_has_the_timeout_of_its_most_hasty_frontend)
 }
 END_TEST
 
+START_TEST(a_use_backend_without_a_condition_is_the_default)
+{
+	struct import import =
+		import_text("frontend f\nbind :1\nuse_backend x if y\nuse_backend a\n"
+			    "default_backend b\n"
+			    "backend b\n" SERVER "backend a\n" SERVER);
+
+	ck_assert_str_eq(import.config->pools[import.listener->pool].name, "a");
+	ck_assert_uint_eq(lost(&import), 1);
+	import_fini(&import);
+}
+END_TEST
+
 START_TEST(defaults_are_the_last_ones_or_those_that_are_named)
 {
 	struct import import =
@@ -464,6 +477,7 @@ int main(void)
 		the_shorter_timeout_is_the_idle_one_unless_there_is_a_tunnel,
 		without_timeouts_nothing_ends_a_session,
 		a_backend_has_the_timeout_of_its_most_hasty_frontend,
+		a_use_backend_without_a_condition_is_the_default,
 		defaults_are_the_last_ones_or_those_that_are_named,
 		what_haproxy_does_not_do_is_turned_off,
 		every_balance_has_its_like,

@@ -77,7 +77,21 @@ static void take_source(struct hap *hap, struct hap_section *section, const stru
 static void take_default_backend(struct hap *hap, struct hap_section *section,
 				 const struct hap_line *line)
 {
+	const struct hap_line *other = section->default_backend.line;
+
+	if (other && other->section == section && strcmp(hap_word(other, 0), "use_backend") == 0)
+		return;
 	section->default_backend = (struct hap_text){hap_word(line, 1), line};
+}
+
+/* Without a condition it is the last word, whatever the default. */
+static void take_use_backend(struct hap *hap, struct hap_section *section,
+			     const struct hap_line *line)
+{
+	if (line->count == 2)
+		take_default_backend(hap, section, line);
+	else
+		hap_note(hap, line, HAP_LOST, "%s", RULES);
 }
 
 /* clitcpka-idle, srvtcpka-cnt, ...: in seconds, but for the count. */
@@ -195,7 +209,7 @@ static const struct hap_keyword keywords[] = {
 	{.name = "timeout", .take = take_timeout},
 	{"unique-id-*", NULL, HAP_NOTE, HTTP},
 	{"use-server", NULL, HAP_LOST, RULES},
-	{"use_backend", NULL, HAP_LOST, RULES},
+	{.name = "use_backend", .take = take_use_backend},
 };
 
 void hap_take_proxy(struct hap *hap, struct hap_section *section, const struct hap_line *line)
