@@ -3,6 +3,7 @@
 BUILD     ?= build
 PREFIX    ?= /usr/local
 LISTEN    ?= 127.0.0.1:8080
+ADMIN     ?=
 FUZZ_TIME ?= 60
 OPT       ?= -O2 -g
 CLANG     ?= clang
@@ -44,7 +45,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 all: $(BUILD)/sluice $(BUILD)/sluicectl ## build both programs (what a bare `make` does)
 
 run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo backends
-	@$(BUILD)/sluice --demo --listen $(LISTEN)
+	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
 
 test: ## everything below that fits in 15 minutes; CI=1 for -Werror
 	@tests/deps build check lint net
