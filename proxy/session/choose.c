@@ -29,7 +29,7 @@
 
 static enum reason reason_for_none(const struct session *session, const struct pool *pool, int none)
 {
-	if (session->tried_count && (none == BALANCE_TRIED || none == BALANCE_FULL))
+	if (session->attempted && (none == BALANCE_TRIED || none == BALANCE_FULL))
 		return session->reason;
 	switch (none) {
 	case BALANCE_DRAINING:
@@ -84,20 +84,29 @@ static uint32_t mark_of(const struct target *target)
 	return (uint32_t)((uintptr_t)target / TARGET_CACHE_LINE);
 }
 
-static bool is_tried(const struct session *session, const struct target *target)
+static bool is_tried(const struct session_search *search, const struct target *target)
 {
-	for (int i = 0; i < session->tried_count; i++)
-		if (session->tried[i] == mark_of(target))
+	for (int i = 0; i < search->tried_count; i++)
+		if (search->tried[i] == mark_of(target))
 			return true;
 	return false;
 }
 
-/* Views number their members each in its own way, so the session remembers targets. */
-static void add_tried(const struct session *session, const struct pool *pool,
+/* Views number their members each in its own way, so the session remembers targets. Without memory
+ * for that it may meet the same one again. */
+static void note_tried(struct session *session)
+{
+	struct session_search *search = session_search(session);
+
+	if (search && search->tried_count < SESSION_TRIED_MAX && !is_tried(search, session->target))
+		search->tried[search->tried_count++] = mark_of(session->target);
+}
+
+static void add_tried(const struct session_search *search, const struct pool *pool,
 		      struct balance_query *query)
 {
-	for (size_t i = 0; i < pool->target_count && query->tried_count < session->tried_count; i++)
-		if (is_tried(session, pool->targets[i]))
+	for (size_t i = 0; i < pool->target_count && query->tried_count < search->tried_count; i++)
+		if (is_tried(search, pool->targets[i]))
 			query->tried[query->tried_count++] = (uint32_t)i;
 }
 
@@ -108,8 +117,6 @@ static void take_target(struct session *session, struct target *target, enum tie
 	session->target = target;
 	session->target_held = held;
 	session->cross_zone = tier == TIER_REMOTE;
-	if (session->tried_count < SESSION_TRIED_MAX && !is_tried(session, target))
-		session->tried[session->tried_count++] = mark_of(target);
 }
 
 /* Reserve a slot on the best member that has not been tried: 0, or negative as balance_pick(). */
@@ -119,9 +126,10 @@ static int choose(struct session *session, struct pool_view *pool)
 	bool held = pool != session->pool;
 	int index;
 
-	if (session->tried_count == SESSION_TRIED_MAX)
+	if (session->search && session->search->tried_count == SESSION_TRIED_MAX)
 		return BALANCE_TRIED;
-	add_tried(session, pool->pool, &query);
+	if (session->search)
+		add_tried(session->search, pool->pool, &query);
 	index = pool_view_reserve(pool, &query);
 	if (index < 0)
 		return index;
@@ -234,6 +242,7 @@ static void note_failure(struct session *session, enum reason reason)
 
 	session->reason = (uint8_t)reason;
 	count_add(&session->target->counts[env->worker].c.connect_failures, 1);
+	note_tried(session);
 	if (is_target_s(reason))
 		session_target_failed(session);
 	if (reason == REASON_NO_SOURCE_PORT)
@@ -252,8 +261,7 @@ static bool is_ours(enum reason reason)
 static bool find_target(struct session *session)
 {
 	struct pool_view *pool = session_pool_now(session);
-	bool in_line =
-		!session->wait && !session->attempted && pool_state_is_awaited(pool->pool->state);
+	bool in_line = !session->search && pool_state_is_awaited(pool->pool->state);
 	int none;
 
 	if (pool->pool->refuse) {

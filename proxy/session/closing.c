@@ -221,7 +221,7 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 	relay_drop(&session->to_backend, &env->kit);
 	relay_drop(&session->to_client, &env->kit);
 	session_release_target(session);
-	session_queue_leave(session);
+	session_search_end(session);
 	timer_cancel(&session->timer);
 	session_sweep_pass(env, session);
 	list_remove(&session->link);

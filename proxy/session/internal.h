@@ -6,7 +6,23 @@
  */
 #pragma once
 
+#include "proxy/pool_state.h"
 #include "proxy/session/session.h"
+
+#define SESSION_TRIED_MAX 8
+
+/* What a session must know that waits for a slot, or whose first attempt failed. On its own, so
+ * that the many who need no more than one attempt keep no memory for it. */
+struct session_search {
+	struct pool_waiter waiter;
+	struct session *session;
+	uint64_t deadline_us;              /* of its wait; 0: it has not waited */
+	uint32_t tried[SESSION_TRIED_MAX]; /* marks of targets, choose.c */
+	uint8_t tried_count;
+};
+
+/* queue.c: its search, which begins if it has none. NULL without memory. */
+struct session_search *session_search(struct session *session);
 
 /* All state changes go through here; must()s the transition table. */
 void session_move(struct session *session, enum session_state state);
@@ -73,8 +89,8 @@ bool session_queue(struct session *session, struct pool_view *pool);
 void session_queue_on_timer(struct session *session);
 void session_queue_on_client(struct session *session);
 
-/* queue.c: it no longer waits, nor will again; a slot it was granted goes to the next. */
-void session_queue_leave(struct session *session);
+/* queue.c: the search is over; a slot it was granted goes to the next. */
+void session_search_end(struct session *session);
 
 /* outlier.c: what sessions meet at a target: a failure, or that it works. */
 void session_target_failed(struct session *session);

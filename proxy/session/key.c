@@ -24,7 +24,7 @@ uint64_t session_key(struct session *session)
 	const struct addr *source = session_source(session);
 	struct listener_counts *counts = &session->listener_stats->counts[session->env->worker].c;
 
-	if (session->pool->pool->conf->balance == BALANCE_MAGLEV && !session->tried_count) {
+	if (session->pool->pool->conf->balance == BALANCE_MAGLEV && !session->attempted) {
 		count_add(&counts->keyed, 1);
 		if (source == &session->client.peer && session_is_from_trusted(session))
 			count_add(&counts->keyed_trusted, 1);

@@ -24,38 +24,40 @@
 
 #define RATE_POLL_MS 10
 
-/* Lives from the first time a session waits until it is connected, or over. */
-struct session_wait {
-	struct pool_waiter waiter;
-	struct session *session;
-	uint64_t deadline_us;
-};
-
 static struct pool_state *pool_of(const struct session *session)
 {
 	return session->pool->pool->state;
 }
 
-static bool get_wait(struct session *session)
+struct session_search *session_search(struct session *session)
 {
-	struct session_env *env = session->env;
-	uint32_t timeout_ms = session->pool->pool->conf->queue_timeout_ms;
+	if (session->search)
+		return session->search;
+	session->search = calloc(1, sizeof(*session->search));
+	if (!session->search)
+		return NULL;
+	session->search->waiter.mailbox = session->env->mailbox;
+	session->search->session = session;
+	return session->search;
+}
 
-	if (session->wait)
-		return true;
-	session->wait = calloc(1, sizeof(*session->wait));
-	if (!session->wait)
+static bool begin_wait(struct session *session)
+{
+	uint32_t timeout_ms = session->pool->pool->conf->queue_timeout_ms;
+	struct session_search *search = session_search(session);
+
+	if (!search)
 		return false;
-	session->wait->waiter.mailbox = env->mailbox;
-	session->wait->session = session;
-	session->wait->deadline_us =
-		timeout_ms ? env->loop.now_us + timeout_ms * US_PER_MS : UINT64_MAX;
+	if (!search->deadline_us)
+		search->deadline_us = timeout_ms
+					      ? session->env->loop.now_us + timeout_ms * US_PER_MS
+					      : UINT64_MAX;
 	return true;
 }
 
 static void arm_deadline(struct session *session)
 {
-	uint64_t now = session->env->loop.now_us, due = session->wait->deadline_us;
+	uint64_t now = session->env->loop.now_us, due = session->search->deadline_us;
 
 	if (due != UINT64_MAX)
 		loop_arm(&session->env->loop, &session->timer,
@@ -66,12 +68,12 @@ bool session_queue(struct session *session, struct pool_view *pool)
 {
 	struct session_env *env = session->env;
 
-	if (!env->mailbox || !pool->pool->conf->queue_size || !get_wait(session))
+	if (!env->mailbox || !pool->pool->conf->queue_size || !begin_wait(session))
 		return false;
 	session_move(session, SESSION_QUEUED);
 	if (!session_watch_client(session))
 		return true; /* it has ended */
-	if (pool_state_wait(pool_of(session), &session->wait->waiter)) {
+	if (pool_state_wait(pool_of(session), &session->search->waiter)) {
 		session_end(session, REASON_QUEUE_FULL, RESET_BOTH);
 		return true;
 	}
@@ -94,7 +96,7 @@ static void go_on(struct session *session, struct target *target)
 
 void session_queue_on_timer(struct session *session)
 {
-	struct target *granted = pool_state_leave(pool_of(session), &session->wait->waiter);
+	struct target *granted = pool_state_leave(pool_of(session), &session->search->waiter);
 
 	if (granted) {
 		go_on(session, granted); /* at the last moment */
@@ -114,16 +116,16 @@ void session_queue_on_client(struct session *session)
 		session_end(session, REASON_CLIENT_ABORT, RESET_BOTH);
 }
 
-void session_queue_leave(struct session *session)
+void session_search_end(struct session *session)
 {
-	struct session_wait *wait = session->wait;
+	struct session_search *search = session->search;
 	struct target *granted;
 
-	if (!wait)
+	if (!search)
 		return;
-	granted = pool_state_leave(pool_of(session), &wait->waiter);
-	session->wait = NULL;
-	free(wait);
+	granted = pool_state_leave(pool_of(session), &search->waiter);
+	session->search = NULL;
+	free(search);
 	if (!granted)
 		return;
 	target_release(granted);
@@ -140,7 +142,7 @@ static void on_granted(struct loop_source *source, uint32_t events)
 		return;
 	while ((waiter = pool_mailbox_take(env->mailbox))) {
 		struct session *session =
-			container_of(waiter, struct session_wait, waiter)->session;
+			container_of(waiter, struct session_search, waiter)->session;
 
 		go_on(session, pool_state_leave(pool_of(session), waiter));
 	}

@@ -153,7 +153,7 @@ void session_connected(struct session *session)
 
 	session_move(session, SESSION_RELAYING);
 	session->connect_us = session_age_us(session);
-	session_queue_leave(session);
+	session_search_end(session);
 	note_connected(session);
 	session->active_us = env->loop.now_us;
 	count_add(&session->target->counts[env->worker].c.sessions, 1);

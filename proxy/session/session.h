@@ -35,7 +35,7 @@ struct greeting;
 struct listener_stats;
 struct pool_mailbox;
 struct session_cache;
-struct session_wait;
+struct session_search;
 
 /* What a worker lends to all of its sessions. */
 struct session_env {
@@ -71,8 +71,6 @@ enum session_state {
 	SESSION_STATES
 };
 
-#define SESSION_TRIED_MAX 8
-
 struct session {
 	struct leg client;
 	struct leg backend;
@@ -86,9 +84,9 @@ struct session {
 	struct pool_view *pool;
 	const struct listener_conf *listener;
 	struct listener_stats *listener_stats;
-	struct target *target;     /* reserved, or NULL */
-	struct greeting *greeting; /* what its PROXY header said; NULL: it had none */
-	struct session_wait *wait; /* it waits, or has waited, for a slot; NULL */
+	struct target *target;         /* reserved, or NULL */
+	struct greeting *greeting;     /* what its PROXY header said; NULL: it had none */
+	struct session_search *search; /* until it is connected, if that takes more than one try */
 	struct port_lease lease;
 	uint64_t id;
 	uint64_t accepted_us;
@@ -100,8 +98,6 @@ struct session {
 	uint32_t connect_us;       /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
-	uint32_t tried[SESSION_TRIED_MAX]; /* marks of targets, choose.c */
-	uint8_t tried_count;
 	uint8_t retries;
 	uint8_t state;          /* enum session_state */
 	uint8_t reason;         /* enum reason, once it is known */

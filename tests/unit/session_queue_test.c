@@ -73,7 +73,7 @@ START_TEST(freed_slot_goes_to_the_oldest_session_that_waits)
 	ck_assert_uint_eq(state()->inflight, 1);
 	until_relaying(sessions[1]);
 	ck_assert_uint_eq(sessions[2]->state, SESSION_QUEUED);
-	ck_assert_ptr_null(sessions[1]->wait);
+	ck_assert_ptr_null(sessions[1]->search);
 	rig_until_readable(servers[1]);
 	expect_pattern(servers[1], 0, 100);
 	ck_assert_uint_eq(state()->queued, 2);
