@@ -57,5 +57,10 @@ struct balance_cursor *balance_cursor_new(const struct balancer *balancer, unsig
 					  unsigned worker_count, uint64_t seed);
 void balance_cursor_free(struct balance_cursor *cursor); /* accepts NULL */
 
+/* Go on from where the cursor of an earlier balancer stands, as far as their targets are the same,
+ * so that frequent changes do not begin every round anew. Without memory, or if the kind differs,
+ * the cursor stays as it is. */
+void balance_cursor_resume(struct balance_cursor *cursor, const struct balance_cursor *before);
+
 /* The index of the member to dial, or one of enum balance_none. Does not reserve. */
 int balance_pick(struct balance_cursor *cursor, const struct balance_query *query);

@@ -115,6 +115,17 @@ static void inherit_ramps(struct pool_view *view, const struct pool_view *before
 	}
 }
 
+/* Where nobody was ramping there was no choice among the others alone. */
+static void inherit_turns(struct tier_view *tier, const struct tier_view *before)
+{
+	if (!before->all)
+		return;
+	if (tier->all)
+		balance_cursor_resume(tier->all, before->all);
+	if (tier->steady)
+		balance_cursor_resume(tier->steady, before->steady ? before->steady : before->all);
+}
+
 void view_inherit(struct view *view, struct view *before)
 {
 	for (size_t i = 0; before && i < view->snapshot->config->pool_count; i++) {
@@ -128,6 +139,8 @@ void view_inherit(struct view *view, struct view *before)
 		pool->budget_refilled_us = old->budget_refilled_us;
 		pool->retry_tokens = old->retry_tokens;
 		pool->next_source = old->next_source;
+		for (int tier = 0; tier < TIERS; tier++)
+			inherit_turns(&pool->tiers[tier], &old->tiers[tier]);
 		inherit_ramps(pool, old);
 	}
 }

@@ -50,8 +50,9 @@ struct view *view_new(struct snapshot *snapshot, unsigned worker, unsigned worke
 void view_get(struct view *view);
 void view_put(struct view *view); /* accepts NULL */
 
-/* Take over what the pools of the same name had saved up in the view before (may be NULL), so that
- * a new snapshot neither renews the retry budget nor lets a ramping target wait anew. */
+/* Take over where the pools of the same name stood in the view before (may be NULL), so that a new
+ * snapshot neither begins a round anew nor renews the retry budget nor lets a ramping target wait.
+ */
 void view_inherit(struct view *view, struct view *before);
 
 /* The pool with this state, probably at index `hint`; NULL if the view has none. */

@@ -62,6 +62,8 @@ struct balancer *balancer_new(enum balance_kind kind, const struct balance_membe
 	if (balancer->choice_count && balancer->algorithm->prepare &&
 	    balancer->algorithm->prepare(balancer, members) < 0)
 		goto fail;
+	if (balancer->algorithm->resume && lineage_prepare(balancer) < 0)
+		goto fail;
 	return balancer;
 fail:
 	balancer_free(balancer);
@@ -73,6 +75,7 @@ void balancer_free(struct balancer *balancer)
 	if (!balancer)
 		return;
 	free(balancer->table);
+	free(balancer->by_target);
 	free(balancer);
 }
 
@@ -118,6 +121,22 @@ void balance_cursor_free(struct balance_cursor *cursor)
 		return;
 	free(cursor->state);
 	free(cursor);
+}
+
+void balance_cursor_resume(struct balance_cursor *cursor, const struct balance_cursor *before)
+{
+	const struct balancer *now = cursor->balancer, *then = before->balancer;
+	uint32_t *slots;
+
+	if (now->algorithm != then->algorithm)
+		return;
+	cursor->random = before->random;
+	if (!now->algorithm->resume || !now->choice_count || !then->choice_count)
+		return;
+	slots = lineage_slots(now, then);
+	if (slots)
+		now->algorithm->resume(cursor, before, slots);
+	free(slots);
 }
 
 /* The algorithm found nobody, so whoever is open and was not tried is (or was a moment ago) full.

@@ -13,7 +13,8 @@
 #include "proxy/balance.h"
 #include "proxy/target.h"
 
-#define NO_SLOT (-1)
+#define NO_SLOT   (-1)
+#define GONE_SLOT UINT32_MAX
 
 /* A member that may be chosen; 16 bytes, since one algorithm walks all of them. */
 struct choice {
@@ -29,6 +30,7 @@ struct balancer {
 	uint32_t load_percent; /* bound on a member's share of the load; 0: none */
 	uint64_t weight_sum;   /* of the choices */
 	void *table;           /* the algorithm's immutable part: one allocation, or NULL */
+	uint32_t *by_target;   /* all slots, sorted by target; NULL where nobody resumes */
 	struct choice choices[];
 };
 
@@ -44,6 +46,11 @@ struct balance_algorithm {
 	int (*prepare)(struct balancer *balancer, const struct balance_member *members);
 	/* Make cursor->state. 0 or -ENOMEM. */
 	int (*begin)(struct balance_cursor *cursor);
+	/* Go on from where `before` stands, which has choices too; `slots` gives for each of its
+	 * slots the one that has the same target now, or GONE_SLOT. Without memory it
+	 * stays as it is. */
+	void (*resume)(struct balance_cursor *cursor, const struct balance_cursor *before,
+		       const uint32_t *slots);
 	/* There is at least one choice. A slot or NO_SLOT. */
 	int (*pick)(struct balance_cursor *cursor, const struct balance_query *query);
 };
@@ -78,6 +85,12 @@ static inline uint32_t choice_load(const struct choice *choice)
 		return LOAD_SHUT;
 	return target_inflight(choice->target);
 }
+
+/* lineage.c: sort the slots by target. 0 or -ENOMEM. */
+int lineage_prepare(struct balancer *balancer);
+/* For each slot of `before` the one of `now` with the same target, or GONE_SLOT; to be freed. NULL
+ * without memory. */
+uint32_t *lineage_slots(const struct balancer *now, const struct balancer *before);
 
 /* bound.c: a limit on each member's load, in proportion to the mean load and its weight. */
 struct bound;

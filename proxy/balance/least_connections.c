@@ -152,6 +152,28 @@ static int pick(struct balance_cursor *cursor, const struct balance_query *query
 	return slot;
 }
 
+static void play_all(struct tournament *tournament)
+{
+	for (uint32_t node = tournament->count - 1; node > 0; node--)
+		tournament->winners[node] = match(tournament, tournament->winners[2 * node],
+						  tournament->winners[2 * node + 1]);
+}
+
+/* Who was not picked for longest stays so; who is new comes first. */
+static void resume(struct balance_cursor *cursor, const struct balance_cursor *before,
+		   const uint32_t *slots)
+{
+	struct tournament *tournament = cursor->state;
+	const struct tournament *then = before->state;
+
+	for (uint32_t i = 0; i < then->count; i++)
+		if (slots[i] != GONE_SLOT)
+			tournament->leaves[slots[i]].picked =
+				tournament->count + then->leaves[i].picked;
+	tournament->next_stamp = tournament->count + then->next_stamp;
+	play_all(tournament);
+}
+
 static int begin(struct balance_cursor *cursor)
 {
 	const struct balancer *balancer = cursor->balancer;
@@ -173,11 +195,10 @@ static int begin(struct balance_cursor *cursor)
 		tournament->leaves[slot].picked = i;
 		tournament->winners[count + slot] = slot;
 	}
-	for (uint32_t node = count - 1; node > 0; node--)
-		tournament->winners[node] = match(tournament, tournament->winners[2 * node],
-						  tournament->winners[2 * node + 1]);
+	play_all(tournament);
 	cursor->state = tournament;
 	return 0;
 }
 
-const struct balance_algorithm balance_least_connections = {.begin = begin, .pick = pick};
+const struct balance_algorithm balance_least_connections = {
+	.begin = begin, .resume = resume, .pick = pick};

@@ -20,6 +20,9 @@
  * What it missed while it was full is forgiven except for that one turn, or it would be flooded the
  * moment it has room. When nothing usable has started yet, the clock jumps ahead to what starts
  * next. Skipping k members costs O(k), not k heap operations.
+ *
+ * A new set of members takes over how far each was ahead of its share, in fractions of a turn, so
+ * that picks which are few between two sets are shared out all the same.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,10 +35,15 @@
 /* Picks made in advance, at most, to begin with the right member. */
 #define SEEK_MAX 4096
 
+/* A turn, in the unit of struct turn::offset. */
+#define ONE (INT64_C(1) << 32)
+
 typedef unsigned __int128 wide;
 
+/* The next turn starts at (taken + offset)/weight of a round. */
 struct turn {
-	uint64_t taken; /* turns had so far; the next one starts at taken/weight of a round */
+	uint64_t taken;  /* turns had so far */
+	uint32_t offset; /* and the fraction of one, of ONE, that was had before this round */
 	uint32_t weight;
 	uint32_t slot;
 };
@@ -60,10 +68,15 @@ struct rounds {
 	struct turn turns[]; /* storage of all heaps */
 };
 
+static inline wide had(const struct turn *turn)
+{
+	return (wide)turn->taken << 32 | turn->offset;
+}
+
 static inline bool starts_before(const struct turn *a, const struct turn *b)
 {
-	wide left = (wide)a->taken * b->weight;
-	wide right = (wide)b->taken * a->weight;
+	wide left = had(a) * b->weight;
+	wide right = had(b) * a->weight;
 
 	return left < right || (left == right && a->slot < b->slot);
 }
@@ -71,8 +84,8 @@ static inline bool starts_before(const struct turn *a, const struct turn *b)
 /* The heavier first among equals: its next turn is the nearer one. */
 static inline bool due_before(const struct turn *a, const struct turn *b)
 {
-	wide left = (wide)(a->taken + 1) * b->weight;
-	wide right = (wide)(b->taken + 1) * a->weight;
+	wide left = (had(a) + ONE) * b->weight;
+	wide right = (had(b) + ONE) * a->weight;
 
 	if (left != right)
 		return left < right;
@@ -141,7 +154,7 @@ static inline int heap_find(const struct heap *heap, const struct balancer *bala
 /* Whether it begins to accrue before the coming pick is over. */
 static bool has_started(const struct round *round, const struct turn *turn)
 {
-	return (wide)turn->taken * round->total < (wide)(round->clock + 1) * turn->weight;
+	return had(turn) * round->total < ((wide)(round->clock + 1) * turn->weight << 32);
 }
 
 static void start_turns(struct round *round)
@@ -154,13 +167,14 @@ static void start_turns(struct round *round)
 /* The first pick in which the turn has started. */
 static void jump_to(struct round *round, const struct turn *turn)
 {
-	round->clock = (uint64_t)((wide)turn->taken * round->total / turn->weight);
+	round->clock = (uint64_t)((had(turn) * round->total / turn->weight) >> 32);
 }
 
 /* Count the turn as had, forgiving whole turns that were missed, and let the clock go on. */
 static void charge(struct round *round, struct turn turn)
 {
-	uint64_t fair = (uint64_t)((wide)round->clock * turn.weight / round->total);
+	wide share = ((wide)round->clock * turn.weight << 32) / round->total;
+	uint64_t fair = share > turn.offset ? (uint64_t)((share - turn.offset) >> 32) : 0;
 
 	turn.taken = (turn.taken > fair ? turn.taken : fair) + 1;
 	heap_push(&round->waiting, turn, starts_before);
@@ -189,20 +203,20 @@ static uint32_t common_divisor(const struct balancer *balancer)
 static void enter_round(struct round *round, const struct balancer *balancer, uint64_t clock,
 			uint32_t divisor)
 {
-	uint64_t had = 0;
+	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < balancer->choice_count; i++) {
 		struct turn turn = {.weight = balancer->choices[i].weight / divisor, .slot = i};
 		wide share = (wide)clock * turn.weight;
 
 		turn.taken = (uint64_t)(share / round->total);
-		had += turn.taken;
+		sum += turn.taken;
 		if (share % round->total)
 			heap_push(&round->started, turn, due_before);
 		else
 			heap_push(&round->waiting, turn, starts_before);
 	}
-	for (round->clock = had; round->clock < clock;)
+	for (round->clock = sum; round->clock < clock;)
 		charge(round, heap_remove(&round->started, 0, due_before));
 }
 
@@ -283,4 +297,67 @@ static int pick(struct balance_cursor *cursor, const struct balance_query *query
 	return (int)turn.slot;
 }
 
-const struct balance_algorithm balance_round_robin = {.begin = begin, .pick = pick};
+/* How much of a turn a member is ahead of its share. Whole turns that it missed are forgiven. */
+static int64_t lead_of(const struct round *round, const struct turn *turn)
+{
+	wide share = ((wide)round->clock * turn->weight << 32) / round->total;
+	__int128 lead = (__int128)had(turn) - (__int128)share;
+
+	return lead > ONE ? ONE : lead < -ONE ? -ONE : (int64_t)lead;
+}
+
+/* By the slots that `slots` gives for those of this round; NULL: its own. */
+static void note_leads(const struct round *round, const uint32_t *slots, int64_t *leads)
+{
+	const struct heap *heaps[] = {&round->started, &round->waiting};
+
+	for (int h = 0; h < 2; h++) {
+		for (uint32_t i = 0; i < heaps[h]->count; i++) {
+			const struct turn *turn = &heaps[h]->turns[i];
+			uint32_t slot = slots ? slots[turn->slot] : turn->slot;
+
+			if (slot != GONE_SLOT)
+				leads[slot] = lead_of(round, turn);
+		}
+	}
+}
+
+/* The same weights, one round on, and everybody as far ahead as `leads` says. */
+static void set_leads(struct round *round, const struct balancer *balancer, const int64_t *leads)
+{
+	uint32_t divisor = common_divisor(balancer);
+
+	round->clock = round->total;
+	round->started.count = round->waiting.count = 0;
+	for (uint32_t i = 0; i < balancer->choice_count; i++) {
+		struct turn turn = {.weight = balancer->choices[i].weight / divisor, .slot = i};
+		uint64_t sum = (uint64_t)((int64_t)turn.weight * ONE + leads[i]);
+
+		turn.taken = sum >> 32;
+		turn.offset = (uint32_t)sum;
+		heap_push(&round->waiting, turn, starts_before);
+	}
+}
+
+static void resume(struct balance_cursor *cursor, const struct balance_cursor *before,
+		   const uint32_t *slots)
+{
+	static const struct balance_query retry = {.tried_count = 1};
+	const struct rounds *then = before->state;
+	int64_t *leads = malloc(cursor->balancer->choice_count * sizeof(*leads));
+
+	if (!leads)
+		return;
+	for (int again = 0; again <= (then->again.total > 0); again++) {
+		struct round *round =
+			round_for(cursor, again ? &retry : &(struct balance_query){0});
+
+		note_leads(round, NULL, leads);
+		note_leads(again ? &then->again : &then->first, slots, leads);
+		set_leads(round, cursor->balancer, leads);
+	}
+	free(leads);
+}
+
+const struct balance_algorithm balance_round_robin = {
+	.begin = begin, .resume = resume, .pick = pick};

@@ -443,6 +443,123 @@ START_TEST(equally_loaded_members_take_turns_beside_a_busy_stretch)
 }
 END_TEST
 
+/* A new balancer and cursor for the same rig, which go on from the old ones, with another seed. */
+static void resume_rig(struct rig *rig, uint64_t seed)
+{
+	struct balancer *balancer = rig->balancer;
+	struct balance_cursor *cursor = rig->cursor;
+
+	rig->balancer = balancer_new(rig->kind, rig->members, rig->count, 0);
+	rig->cursor = balance_cursor_new(rig->balancer, 0, 1, seed);
+	balance_cursor_resume(rig->cursor, cursor);
+	balance_cursor_free(cursor);
+	balancer_free(balancer);
+}
+
+/* Every pick of a new cursor, as when sessions are rarer than changes. */
+START_TEST(shares_hold_over_a_new_cursor_for_each_pick)
+{
+	static const unsigned weights[] = {50, 1, 10, 1, 7};
+	unsigned counts[5] = {0};
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_ROUND_ROBIN, 5);
+	for (int i = 0; i < 5; i++)
+		rig.members[i].weight = weights[i];
+	rig_open(&rig);
+	for (int i = 0; i < 69 * 4; i++) {
+		resume_rig(&rig, (uint64_t)i << 40);
+		counts[rig_pick(&rig, 0)]++;
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_uint_ge(counts[i] + 1, 4 * weights[i]);
+		ck_assert_uint_le(counts[i], 4 * weights[i] + 1);
+	}
+	rig_fini(&rig);
+}
+END_TEST
+
+/* Its weight changes with each pick: the others' turns come all the same. */
+START_TEST(turns_come_while_weights_change)
+{
+	unsigned counts[4] = {0};
+	struct rig rig;
+
+	rig_init(&rig, _i, 4);
+	rig_open(&rig);
+	for (int i = 0; i < 400; i++) {
+		rig.members[0].weight = 1 + (unsigned)i % 2;
+		resume_rig(&rig, 0);
+		counts[rig_pick(&rig, 0)]++;
+	}
+	for (int i = 1; i < 4; i++)
+		ck_assert_uint_ge(counts[i], 60);
+	ck_assert_uint_ge(counts[0], 90);
+	rig_fini(&rig);
+}
+END_TEST
+
+/* Members are found again by their target, whatever their place. */
+START_TEST(turns_go_on_when_members_leave_and_change_places)
+{
+	unsigned counts[5] = {0};
+	struct balance_member first;
+	struct rig rig;
+
+	rig_init(&rig, _i, 5);
+	rig_open(&rig);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(rig_pick(&rig, 0), i); /* 0, 1 */
+	first = rig.members[0];
+	rig.members[0] = rig.members[4];
+	rig.members[4] = first;
+	rig.members[1].weight = 0;
+	resume_rig(&rig, UINT64_C(3) << 62);
+	rig_count(&rig, 3, counts);
+	ck_assert_uint_eq(counts[4], 0); /* it had its turn */
+	ck_assert_uint_eq(counts[0] * counts[2] * counts[3], 1);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(retries_go_on_in_their_own_round)
+{
+	unsigned counts[4] = {0};
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_ROUND_ROBIN, 4);
+	rig_open(&rig);
+	rig.query.tried_count = 1; /* the first, always */
+	for (int i = 0; i < 30; i++) {
+		resume_rig(&rig, 0);
+		counts[rig_pick(&rig, 0)]++;
+	}
+	ck_assert_uint_eq(counts[0], 0);
+	for (int i = 1; i < 4; i++)
+		ck_assert_uint_eq(counts[i], 10);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(nothing_to_resume_is_no_harm)
+{
+	struct rig rig;
+
+	rig_init(&rig, _i, 2);
+	rig.members[0].weight = rig.members[1].weight = 0;
+	rig_open(&rig);
+	resume_rig(&rig, 0);
+	rig.members[0].weight = 1;
+	resume_rig(&rig, 0);
+	ck_assert_int_eq(rig_pick(&rig, 0), 0);
+	rig.members[0].weight = 0;
+	rig.members[1].weight = 3;
+	resume_rig(&rig, 0);
+	ck_assert_int_eq(rig_pick(&rig, 0), 1);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(first_fills_in_order)
 {
 	struct rig rig;
@@ -488,6 +605,11 @@ int main(void)
 	tcase_add_test(others, least_connections_forgets_what_the_last_session_tried);
 	tcase_add_test(others, least_connections_fills_by_weight);
 	tcase_add_test(others, equally_loaded_members_take_turns_beside_a_busy_stretch);
+	tcase_add_test(rounds, shares_hold_over_a_new_cursor_for_each_pick);
+	tcase_add_loop_test(rounds, turns_come_while_weights_change, 0, 2);
+	tcase_add_loop_test(rounds, turns_go_on_when_members_leave_and_change_places, 0, 2);
+	tcase_add_test(rounds, retries_go_on_in_their_own_round);
+	tcase_add_loop_test(others, nothing_to_resume_is_no_harm, 0, BALANCE_KINDS);
 	tcase_add_test(others, first_fills_in_order);
 	return rig_run("balance_turns", rounds, others);
 }

@@ -86,6 +86,28 @@ START_TEST(backup_takes_what_the_primary_targets_have_no_slot_for)
 }
 END_TEST
 
+/* A ramp is a new snapshot every 50 ms, and sessions may be rarer than that. */
+START_TEST(turns_go_on_over_snapshots)
+{
+	int sum[PLAN_MEMBERS] = {0};
+
+	open_pool("", FOUR);
+	for (int i = 0; i < 60; i++) {
+		int counts[PLAN_MEMBERS];
+
+		planned->members[2].ramp = (uint16_t)(500 + i);
+		publish();
+		spread(1, counts);
+		for (int j = 0; j < 3; j++)
+			sum[j] += counts[j];
+	}
+	ck_assert_int_ge(sum[2], 8);
+	ck_assert_int_le(sum[2], 12);
+	ck_assert_int_le(abs(sum[0] - sum[1]), 2);
+	close_pool();
+}
+END_TEST
+
 START_TEST(share_of_the_own_zone_is_kept_exactly)
 {
 	int counts[PLAN_MEMBERS];
@@ -307,6 +329,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		turns_go_on_over_snapshots,
 		backup_takes_what_the_primary_targets_have_no_slot_for,
 		share_of_the_own_zone_is_kept_exactly,
 		full_zone_spills_to_the_others_and_back,
