@@ -61,6 +61,15 @@ static bool read_kind(struct admin_request *request, const char *text, enum over
 	return true;
 }
 
+/* Whether it only takes back: then what is left of the word ends when it would have. */
+static bool only_lifts(const struct patch_body *body, uint32_t given)
+{
+	const uint32_t ends = 1u << PATCH_UNTIL | 1u << PATCH_FOR;
+
+	return !(given & ends) && body->weight < 0 &&
+	       (!body->override || !strcmp(body->override, "none"));
+}
+
 /* When the word ends: 0 is never. */
 static bool read_end(struct admin_request *request, const struct patch_body *body,
 		     uint64_t *ret_until_wall_us)
@@ -81,7 +90,7 @@ static bool read_end(struct admin_request *request, const struct patch_body *bod
 }
 
 /* The new word: what the body does not mention of weight and kind stays as it was; who, why and
- * until when are those of the last one who spoke. */
+ * until when are those of the last one who spoke, but taking back does not prolong the rest. */
 static bool read_override(struct admin_request *request, const struct override *before,
 			  struct override *ret_override)
 {
@@ -103,6 +112,8 @@ static bool read_override(struct admin_request *request, const struct override *
 		word.weight = (int32_t)body.weight;
 	if (!read_end(request, &body, &word.until_wall_us))
 		return false;
+	if (only_lifts(&body, given))
+		word.until_wall_us = before->until_wall_us;
 	desk_who(request, word.who, sizeof(word.who));
 	snprintf(word.why, sizeof(word.why), "%s", body.why ? body.why : "");
 	if (word.kind != OVERRIDE_NONE || word.weight >= 0)

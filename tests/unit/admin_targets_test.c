@@ -61,6 +61,28 @@ START_TEST(maintenance_ends_when_it_was_said_to)
 }
 END_TEST
 
+START_TEST(lifting_a_drain_leaves_a_weight_its_end)
+{
+	json_t *target, *word;
+
+	json_decref(rig_answer("PATCH", URL, "{\"weight\":5}", 200));
+	json_decref(rig_answer("PATCH", URL, "{\"override\":\"drain\",\"for_s\":60}", 200));
+	target = rig_answer("PATCH", URL, "{\"override\":\"none\"}", 200);
+	word = json_object_get(target, "override");
+	ck_assert_int_eq(number_of(word, "weight"), 5);
+	ck_assert(json_is_string(json_object_get(word, "until")));
+	json_decref(target);
+	target = rig_answer("PATCH", URL, "{\"override\":\"none\",\"until\":null}", 200);
+	ck_assert(json_is_null(json_object_get(json_object_get(target, "override"), "until")));
+	json_decref(target);
+	json_decref(rig_answer("PATCH", URL, "{\"weight\":6,\"for_s\":60}", 200));
+	target = rig_answer("PATCH", URL, "{\"override\":\"drain\"}",
+			    200); /* of its own: for good */
+	ck_assert(json_is_null(json_object_get(json_object_get(target, "override"), "until")));
+	json_decref(target);
+}
+END_TEST
+
 START_TEST(a_word_that_makes_no_sense_is_refused)
 {
 	static const char *const cases[][2] = {
@@ -142,10 +164,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_weight_is_in_force_and_can_be_lifted, drain_and_weight_do_not_undo_each_other,
-		maintenance_ends_when_it_was_said_to,   a_word_that_makes_no_sense_is_refused,
-		a_name_that_fits_several_lists_them,    a_name_that_fits_nobody_is_404,
-		only_what_an_operator_added_is_removed, a_targets_sessions_are_closed_as_asked,
+		a_weight_is_in_force_and_can_be_lifted,  drain_and_weight_do_not_undo_each_other,
+		lifting_a_drain_leaves_a_weight_its_end, maintenance_ends_when_it_was_said_to,
+		a_word_that_makes_no_sense_is_refused,   a_name_that_fits_several_lists_them,
+		a_name_that_fits_nobody_is_404,          only_what_an_operator_added_is_removed,
+		a_targets_sessions_are_closed_as_asked,
 	};
 
 	return run_rigged("admin_targets", tests, COUNT(tests), rig_setup, rig_teardown);
