@@ -23,6 +23,11 @@ struct events {
 	uint64_t last_id;
 	void (*on_add)(void *context);
 	void *context;
+	struct {
+		char name[sizeof(((struct event *)0)->kind)];
+		uint64_t count;
+	} kinds[EVENT_KINDS_MAX + 1];
+	size_t kind_count;
 };
 
 struct events *events_new(size_t capacity)
@@ -100,6 +105,21 @@ static void write_log(const struct event *event)
 		log_event(event->level, event->kind, "text=\"%s\"", text);
 }
 
+static void count_kind(struct events *events, const char *kind)
+{
+	size_t i = 0;
+
+	while (i < events->kind_count && strcmp(events->kinds[i].name, kind))
+		i++;
+	if (i == events->kind_count) {
+		i = i < EVENT_KINDS_MAX ? i : EVENT_KINDS_MAX;
+		copy_text(events->kinds[i].name, sizeof(events->kinds[i].name),
+			  i < EVENT_KINDS_MAX ? kind : "other");
+		events->kind_count = i + 1;
+	}
+	events->kinds[i].count++;
+}
+
 void events_add(struct events *events, enum log_level level, const char *kind, const char *pool,
 		const char *target, const char *format, ...)
 {
@@ -111,6 +131,7 @@ void events_add(struct events *events, enum log_level level, const char *kind, c
 	event->wall_us = clock_wall_us();
 	event->level = level;
 	copy_text(event->kind, sizeof(event->kind), kind);
+	count_kind(events, event->kind);
 	copy_text(event->pool, sizeof(event->pool), pool);
 	copy_text(event->target, sizeof(event->target), target);
 	va_start(args, format);
@@ -143,4 +164,12 @@ const struct event *events_next(const struct events *events, uint64_t after)
 	if (before >= events->last_id)
 		return NULL;
 	return &events->ring[before % events->capacity];
+}
+
+const char *events_kind(const struct events *events, size_t index, uint64_t *ret_count)
+{
+	if (index >= events->kind_count)
+		return NULL;
+	*ret_count = events->kinds[index].count;
+	return events->kinds[index].name;
 }

@@ -39,3 +39,9 @@ uint64_t events_last_id(const struct events *events);
 /* The oldest one kept whose id is above `after`; NULL if there is none. Valid until the next
  * addition. */
 const struct event *events_next(const struct events *events, uint64_t after);
+
+#define EVENT_KINDS_MAX 64 /* further ones are counted together */
+
+/* The `index`-th kind seen so far and how often it was added, from 0 on; NULL past the last one.
+ * All that found no room are "other". */
+const char *events_kind(const struct events *events, size_t index, uint64_t *ret_count);

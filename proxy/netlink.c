@@ -19,6 +19,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/base/addr.h"
@@ -136,32 +137,33 @@ static int ask(struct mnl_socket *netlink, const struct dump *dump, uint8_t fami
 	return mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0 ? -errno : 0;
 }
 
+/* One message, as large as the kernel makes them. 1: more are to come, 0: that was the last. */
 static int hear(struct mnl_socket *netlink, const struct dump *dump, uint8_t family)
 {
 	_Alignas(struct nlmsghdr) char buf[BUFFER_SIZE];
 	unsigned port = mnl_socket_get_portid(netlink);
-	int status = MNL_CB_OK;
+	ssize_t len = mnl_socket_recvfrom(netlink, buf, sizeof(buf));
+	int status;
 
-	while (status > MNL_CB_STOP) {
-		ssize_t len = mnl_socket_recvfrom(netlink, buf, sizeof(buf));
-
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0)
-			return -errno;
-		status = mnl_cb_run(buf, (size_t)len, family, port, on_message, (void *)dump);
-	}
-	return status < 0 ? -errno : 0;
+	if (len < 0)
+		return errno == EINTR ? 1 : -errno;
+	status = mnl_cb_run(buf, (size_t)len, family, port, on_message, (void *)dump);
+	if (status < 0)
+		return -errno;
+	return status > MNL_CB_STOP;
 }
 
 static int dump_family(struct mnl_socket *netlink, const struct dump *dump, uint8_t family)
 {
 	int r = ask(netlink, dump, family);
 
-	return r < 0 ? r : hear(netlink, dump, family);
+	do
+		r = r < 0 ? r : hear(netlink, dump, family);
+	while (r > 0);
+	return r;
 }
 
-static int dump_sockets(const struct dump *dump)
+static int open_netlink(struct mnl_socket **ret_netlink)
 {
 	struct mnl_socket *netlink = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
 	int r;
@@ -170,12 +172,23 @@ static int dump_sockets(const struct dump *dump)
 		return -errno;
 	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) < 0) {
 		r = -errno;
-		goto fail;
+		mnl_socket_close(netlink);
+		return r;
 	}
+	*ret_netlink = netlink;
+	return 0;
+}
+
+static int dump_sockets(const struct dump *dump)
+{
+	struct mnl_socket *netlink;
+	int r = open_netlink(&netlink);
+
+	if (r < 0)
+		return r;
 	r = dump_family(netlink, dump, AF_INET);
 	if (r == 0)
 		r = dump_family(netlink, dump, AF_INET6);
-fail:
 	mnl_socket_close(netlink);
 	return r;
 }
@@ -234,40 +247,71 @@ int netlink_count_syn_recv(const struct addr *local, unsigned *ret_count)
 	return 0;
 }
 
-struct towards {
-	struct addr remote;
-	unsigned inuse;
-	unsigned time_wait;
+/* Each step reads one message, upon which the kernel makes the next one; the first is there as soon
+ * as it was asked for. So a step never waits. */
+struct netlink_walk {
+	struct mnl_socket *netlink;
+	struct dump dump;
+	uint8_t family;
+	void (*on_socket)(const struct addr *remote, void *data);
+	void *data;
 };
 
-static void count_towards(const struct seen *seen, void *data)
+static void tell_remote(const struct seen *seen, void *data)
 {
-	struct towards *towards = data;
+	const struct netlink_walk *walk = data;
 
-	if (!same_host(&seen->remote, &towards->remote))
-		return;
-	if (seen->state == TCP_TIME_WAIT)
-		towards->time_wait++;
-	else
-		towards->inuse++;
+	walk->on_socket(&seen->remote, walk->data);
 }
 
-int netlink_count_to(const struct addr *remote, unsigned *ret_inuse, unsigned *ret_time_wait)
+int netlink_walk_start(void (*on_socket)(const struct addr *remote, void *data), void *data,
+		       struct netlink_walk **ret_walk)
 {
-	struct towards towards = {.remote = addr_unmap(remote)};
-	struct dump dump = {
-		.states = STATES_IN_USE | STATE(TIME_WAIT),
-		.remote_port = remote->port,
-		.on_socket = count_towards,
-		.data = &towards,
-	};
-	int r = is_inet(remote) ? dump_sockets(&dump) : -EAFNOSUPPORT;
+	struct netlink_walk *walk = calloc(1, sizeof(*walk));
+	int r;
 
-	if (r < 0)
+	if (!walk)
+		return -ENOMEM;
+	walk->dump = (struct dump){
+		.states = STATES_IN_USE | STATE(TIME_WAIT),
+		.on_socket = tell_remote,
+		.data = walk,
+	};
+	walk->family = AF_INET;
+	walk->on_socket = on_socket;
+	walk->data = data;
+	r = open_netlink(&walk->netlink);
+	if (r == 0)
+		r = ask(walk->netlink, &walk->dump, walk->family);
+	if (r < 0) {
+		netlink_walk_free(walk);
 		return r;
-	*ret_inuse = towards.inuse;
-	*ret_time_wait = towards.time_wait;
+	}
+	*ret_walk = walk;
 	return 0;
+}
+
+int netlink_walk_fd(const struct netlink_walk *walk)
+{
+	return mnl_socket_get_fd(walk->netlink);
+}
+
+int netlink_walk_step(struct netlink_walk *walk)
+{
+	int r = hear(walk->netlink, &walk->dump, walk->family);
+
+	if (r || walk->family == AF_INET6)
+		return r;
+	walk->family = AF_INET6;
+	r = ask(walk->netlink, &walk->dump, walk->family);
+	return r < 0 ? r : 1;
+}
+
+void netlink_walk_free(struct netlink_walk *walk)
+{
+	if (walk && walk->netlink)
+		mnl_socket_close(walk->netlink);
+	free(walk);
 }
 
 struct listeners {

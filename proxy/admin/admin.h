@@ -47,6 +47,8 @@ struct admin_facts {
 	uint64_t per_worker;             /* sessions */
 	uint64_t fds_per_table;
 	uint64_t buffers_bytes;
+	uint64_t source_ports; /* for one source address and one target */
+	bool reload_failed;    /* the last one; what ran before it still runs */
 };
 
 /* What a snapshot does not say of a listener. -1: not known. */
@@ -72,6 +74,10 @@ struct admin_ops {
 
 	/* Of listener `index` of the snapshot's configuration. */
 	void (*listener)(void *context, size_t index, struct admin_listener *ret_listener);
+
+	/* Somebody looks at gauges that take time to fill (targets' source ports): have them filled
+	 * soon, and again while somebody keeps looking. */
+	void (*look)(void *context);
 
 	/* The CPU that a worker is pinned to, or -1. */
 	int (*worker_cpu)(void *context, unsigned index);

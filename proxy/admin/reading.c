@@ -19,6 +19,7 @@
 
 void get_status(struct desk *desk, struct admin_request *request)
 {
+	desk->ops.look(desk->ops.context);
 	request_reply(request, 200, describe_status(desk));
 }
 
@@ -102,6 +103,7 @@ void get_events(struct desk *desk, struct admin_request *request)
 
 void get_metrics(struct desk *desk, struct admin_request *request)
 {
+	desk->ops.look(desk->ops.context);
 	request_reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
 			   metrics_text(&desk->ops));
 }

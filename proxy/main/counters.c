@@ -13,7 +13,6 @@
 #include "proxy/base/log.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/supervisor.h"
-#include "proxy/netlink.h"
 #include "proxy/stats.h"
 
 #define WRITE_MS 1000
@@ -45,38 +44,13 @@ static void write_patiently(const char *text, size_t len)
 	}
 }
 
-/* The range, once per source address, less what is in use or in TIME_WAIT towards the target. */
-static int32_t ports_left(const struct supervisor *sv, const struct pool *pool,
-			  const struct target *target)
-{
-	size_t sources = pool->conf->source_count ? pool->conf->source_count : 1;
-	int64_t left = (int64_t)sources * (sv->limits.port_high - sv->limits.port_low + 1);
-	unsigned inuse, time_wait;
-
-	if (target->addr.family == AF_UNIX || netlink_count_to(&target->addr, &inuse, &time_wait))
-		return -1;
-	left -= (int64_t)inuse + time_wait;
-	return left > 0 ? (int32_t)left : 0;
-}
-
-static void refresh_ports_left(struct supervisor *sv)
-{
-	for (size_t i = 0; i < sv->snapshot->config->pool_count; i++) {
-		const struct pool *pool = &sv->snapshot->pools[i];
-
-		for (size_t j = 0; j < pool->target_count; j++)
-			atomic_store(&pool->targets[j]->source_ports_left,
-				     ports_left(sv, pool, pool->targets[j]));
-	}
-}
-
 void counters_print(struct supervisor *sv)
 {
 	struct stats_sum sum;
 	char *line;
 
 	supervisor_sum(sv, &sum);
-	refresh_ports_left(sv);
+	source_ports_now(sv);
 	line = stats_json(&sum, sv->snapshot, sv->worker_count, clock_us() - sv->started_us);
 	if (!line)
 		return;

@@ -79,6 +79,8 @@ static void facts(void *context, struct admin_facts *ret_facts)
 		.per_worker = limits->sessions,
 		.fds_per_table = limits->fds,
 		.buffers_bytes = config_of(sv)->buffers,
+		.source_ports = (uint64_t)limits->port_high - limits->port_low + 1,
+		.reload_failed = sv->reload_failed,
 	};
 	if (sv->phase != PHASE_SERVING)
 		ret_facts->drain_deadline_wall_us = wall + sv->phase_deadline_us - now;
@@ -121,6 +123,11 @@ static void listener(void *context, size_t index, struct admin_listener *ret_lis
 		ret_listener->paused |= binding->paused;
 		measure(binding, ret_listener);
 	}
+}
+
+static void look(void *context)
+{
+	source_ports_look(context);
 }
 
 static int worker_cpu(void *context, unsigned index)
@@ -240,6 +247,7 @@ int operations_start(struct supervisor *sv)
 		.facts = facts,
 		.snapshot = snapshot,
 		.listener = listener,
+		.look = look,
 		.worker_cpu = worker_cpu,
 		.sessions = sessions,
 		.publish = publish,

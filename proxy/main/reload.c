@@ -173,6 +173,7 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 	if (!err)
 		err = apply(sv, change.config);
 	log_findings(ret_errors);
+	sv->reload_failed = err != 0;
 	if (err) {
 		events_add(sv->events, LOG_ERROR, "reload_failed", NULL, NULL,
 			   "nothing was changed: %s", why_failed(err, ret_errors));

@@ -170,6 +170,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 	if (err)
 		return err;
 	drain_init(sv);
+	source_ports_init(sv);
 	return open_sources(sv);
 }
 
@@ -293,6 +294,7 @@ void supervisor_finish(struct supervisor *sv)
 	if (!sv->options->demo)
 		counters_print(sv);
 	log_event(LOG_INFO, "stopped", "sessions=%llu", (unsigned long long)crew_sessions(sv));
+	source_ports_stop(sv);
 	stop_workers(sv);
 	for (unsigned i = 0; i < sv->limits.workers; i++)
 		flow_ring_free(sv->rings[i]);

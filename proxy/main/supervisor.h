@@ -17,6 +17,7 @@
 #include "proxy/zone.h"
 
 struct admin;
+struct census;
 struct conf_errors;
 struct events;
 struct flow_ring;
@@ -69,12 +70,17 @@ struct supervisor {
 	struct list bindings;     /* struct binding::link, listening */
 	struct list drained;      /* struct binding::link, on their way out */
 	struct list predecessors; /* struct predecessor::link, told to drain */
+	struct census *census;    /* of source ports in use; NULL: none is under way */
+	struct loop_source census_source;
+	struct timer census_timer; /* armed: somebody looked lately */
+	uint64_t census_looked_us;
 	struct timer drain_timer;
 	struct timer watch_timer;
 	uint64_t next_key;
 	_Atomic uint32_t total_open;
 	uint32_t total_limit;
 	uint64_t started_us;
+	bool reload_failed; /* the last one */
 	enum phase phase;
 	unsigned stop_signals;
 	struct timer phase_timer;
@@ -123,6 +129,13 @@ void drain_init(struct supervisor *sv);
 
 /* watch.c: look at counters and source ports now and then, from now on. */
 void watch_start(struct supervisor *sv);
+
+/* source_ports.c: how many are left towards each target. Somebody looks: count soon, and every few
+ * seconds for a while; or count now, which may take long. */
+void source_ports_init(struct supervisor *sv);
+void source_ports_look(struct supervisor *sv);
+void source_ports_now(struct supervisor *sv);
+void source_ports_stop(struct supervisor *sv);
 
 /* zones.c: the own zone as the configuration wants it, told to the registry. 0 or -ENOMEM. */
 int zones_configure(struct supervisor *sv, const struct config *config);

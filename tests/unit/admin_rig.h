@@ -45,6 +45,7 @@ static struct rig_main {
 	const struct target *closed;
 	const char *reload_error;
 	_Atomic unsigned woken;
+	unsigned looked;
 } rig_main;
 
 static struct config_ref *rig_config;
@@ -72,6 +73,11 @@ static inline const struct snapshot *rig_get_snapshot(void *context)
 static inline void rig_listener(void *context, size_t index, struct admin_listener *ret_listener)
 {
 	*ret_listener = rig_main.listener;
+}
+
+static inline void rig_look(void *context)
+{
+	rig_main.looked++;
 }
 
 static inline int rig_cpu(void *context, unsigned index)
@@ -162,6 +168,7 @@ static inline struct admin_ops rig_ops(void)
 		.facts = rig_facts,
 		.snapshot = rig_get_snapshot,
 		.listener = rig_listener,
+		.look = rig_look,
 		.worker_cpu = rig_cpu,
 		.sessions = rig_sessions,
 		.publish = rig_publish,

@@ -3,6 +3,7 @@
  * The ring of events: numbers, what is kept, what a reader sees who is late, and harmless text.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +121,42 @@ START_TEST(what_would_drive_a_terminal_becomes_a_question_mark)
 }
 END_TEST
 
+START_TEST(kinds_are_counted_however_many_events_are_kept)
+{
+	uint64_t count = 77;
+
+	ck_assert_ptr_null(events_kind(events, 0, &count));
+	ck_assert_uint_eq(count, 77);
+	for (unsigned i = 0; i < 9; i++)
+		add(i);
+	events_add(events, LOG_INFO, "another", NULL, NULL, "x");
+	ck_assert_str_eq(events_kind(events, 0, &count), "kind");
+	ck_assert_uint_eq(count, 9);
+	ck_assert_str_eq(events_kind(events, 1, &count), "another");
+	ck_assert_uint_eq(count, 1);
+	ck_assert_ptr_null(events_kind(events, 2, &count));
+}
+END_TEST
+
+START_TEST(kinds_beyond_the_last_place_are_other)
+{
+	char kind[16];
+	uint64_t count;
+
+	for (unsigned i = 0; i < EVENT_KINDS_MAX + 3; i++) {
+		snprintf(kind, sizeof(kind), "kind_%u", i);
+		events_add(events, LOG_INFO, kind, NULL, NULL, "x");
+	}
+	events_add(events, LOG_INFO, "kind_0", NULL, NULL, "x");
+	ck_assert_str_eq(events_kind(events, 0, &count), "kind_0");
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(events_kind(events, EVENT_KINDS_MAX - 1, &count), "kind_63");
+	ck_assert_str_eq(events_kind(events, EVENT_KINDS_MAX, &count), "other");
+	ck_assert_uint_eq(count, 3);
+	ck_assert_ptr_null(events_kind(events, EVENT_KINDS_MAX + 1, &count));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -129,6 +166,8 @@ int main(void)
 		each_addition_is_told,
 		long_text_is_cut_before_the_character_that_does_not_fit,
 		what_would_drive_a_terminal_becomes_a_question_mark,
+		kinds_are_counted_however_many_events_are_kept,
+		kinds_beyond_the_last_place_are_other,
 	};
 	Suite *suite = suite_create("events");
 	TCase *tcase = tcase_create("events");
