@@ -2,11 +2,11 @@
  *
  * Choose a target: pure, no I/O, no clock.
  *
- * A `balancer` is the immutable part (members, weights, Maglev table), built off the workers with
- * each snapshot and shared by all of them. A `balance_cursor` is one worker's own moving part
- * (position in the round, random state). Happy path: balance_pick() gives a member's index, the
- * caller reserves a slot on it and dials; a failed attempt adds the index to `tried` and asks
- * again.
+ * A `balancer` is the immutable part (members, weights, Maglev table), built off the workers and
+ * shared by all of them, and by all snapshots in which its pool is the same. A `balance_cursor` is
+ * one worker's own moving part (position in the round, random state). Happy path: balance_pick()
+ * gives a member's index, the caller reserves a slot on it and dials; a failed attempt adds the
+ * index to `tried` and asks again.
  */
 #pragma once
 
@@ -45,11 +45,13 @@ struct balance_query {
 
 extern const char *const balance_kind_names[BALANCE_KINDS];
 
-/* Copies `members`. NULL without memory. At most BALANCE_MEMBERS_MAX members. `load_percent` is
- * for Maglev: most of its fair share of what is in flight that a member gets; 0: no bound. */
+/* Copies `members`. One reference; NULL without memory. At most BALANCE_MEMBERS_MAX members.
+ * `load_percent` is for Maglev: most of its fair share of what is in flight that a member gets; 0:
+ * no bound. */
 struct balancer *balancer_new(enum balance_kind kind, const struct balance_member *members,
 			      size_t count, uint32_t load_percent);
-void balancer_free(struct balancer *balancer); /* accepts NULL */
+struct balancer *balancer_get(struct balancer *balancer); /* accepts NULL, returns its argument */
+void balancer_put(struct balancer *balancer);             /* accepts NULL */
 
 /* `worker` of `worker_count` decides where the round starts, so that workers do not all begin at
  * the first target. `balancer` must outlive the cursor. */

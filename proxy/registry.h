@@ -26,6 +26,7 @@
 
 #include "proxy/base/addr.h"
 #include "proxy/model.h"
+#include "proxy/reason.h"
 
 struct events;
 struct pool_state;
@@ -37,7 +38,8 @@ struct registry_hooks {
 	void *context;
 	void (*changed)(void *context); /* some pool's plan may differ; many calls are one change */
 	/* Close this target's sessions at quiet moments within `spread_ms`, then reset. */
-	void (*close_sessions)(void *context, struct target *target, uint32_t spread_ms);
+	void (*close_sessions)(void *context, struct target *target, uint32_t spread_ms,
+			       enum reason reason);
 };
 
 /* One target as a source describes it. Strings are the caller's; the registry copies. */
@@ -154,7 +156,7 @@ struct pool_record {
 	bool panic;
 	bool backup_in_use;
 	bool awaited;     /* has `discover:` and no set yet */
-	uint64_t changes; /* of its plan, ever: equal means that the last plan still holds */
+	uint64_t changes; /* of its plan, ever */
 };
 
 /* --- building and changing --- */
@@ -256,3 +258,6 @@ struct pool_plan {
 /* Of the pool at `index` in the configuration. 0 or -ENOMEM. */
 int registry_plan(struct registry *registry, size_t index, struct pool_plan *ret_plan);
 void pool_plan_fini(struct pool_plan *plan);
+
+/* Grows with each change of that plan: equal means that the last one still holds. */
+uint64_t registry_plan_version(const struct registry *registry, size_t index);

@@ -19,8 +19,8 @@ void snapshot_get(struct snapshot *snapshot)
 static void pool_fini(struct pool *pool)
 {
 	for (int i = 0; i < TIERS; i++) {
-		balancer_free(pool->tiers[i].all);
-		balancer_free(pool->tiers[i].steady);
+		balancer_put(pool->tiers[i].all);
+		balancer_put(pool->tiers[i].steady);
 	}
 	for (size_t i = 0; i < pool->target_count; i++)
 		target_put(pool->targets[i]);

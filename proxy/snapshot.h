@@ -35,6 +35,7 @@ struct pool_tier {
 
 struct pool {
 	const struct pool_conf *conf;
+	uint64_t plan_version; /* registry_plan_version() of what it is made of */
 	struct pool_state *state;
 	struct target **targets; /* by member index */
 	uint32_t *weights;       /* effective; 0: takes nothing new */

@@ -8,6 +8,9 @@
  * ramping member may not take yet finds another in one step. Ramps are relative to the most
  * advanced member: when all are new, nobody is held back.
  *
+ * A pool whose plan has not changed since the previous snapshot of the same configuration is copied
+ * from there and shares its balancers: with hundreds of pools, one target's change costs one pool.
+ *
  * Failure modes: no memory, or more targets than a balancer takes; nothing is changed then and the
  * previous snapshot stays.
  */
@@ -173,14 +176,62 @@ static int build_pool(struct pool *pool, const struct pool_plan *plan)
 	return err ? err : build_tiers(pool, plan);
 }
 
+/* A copy of `size` bytes; empty arrays have room for one, too. */
+static void *copy(const void *from, size_t size)
+{
+	void *made = malloc(size + 1);
+
+	return made && size ? memcpy(made, from, size) : made;
+}
+
+static int share_pool(struct pool *pool, const struct pool *from)
+{
+	size_t count = from->target_count;
+
+	*pool = *from;
+	pool->target_count = 0;
+	pool->targets = copy(from->targets, count * sizeof(struct target *));
+	pool->weights = copy(from->weights, count * sizeof(*pool->weights));
+	pool->tier_of = copy(from->tier_of, count * sizeof(*pool->tier_of));
+	pool->ramps = copy(from->ramps, from->ramp_count * sizeof(*pool->ramps));
+	pool_state_get(pool->state);
+	for (int i = 0; i < TIERS; i++) {
+		balancer_get(pool->tiers[i].all);
+		balancer_get(pool->tiers[i].steady);
+	}
+	if (!pool->targets || !pool->weights || !pool->tier_of || !pool->ramps)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		target_get(pool->targets[i]);
+	pool->target_count = count;
+	return 0;
+}
+
+/* The same pool in the previous snapshot, if nothing about it is different now. */
+static const struct pool *unchanged(const struct build *build, size_t index, uint64_t version)
+{
+	const struct snapshot *previous = build->previous;
+
+	if (!previous || previous->config_ref != build->snapshot->config_ref ||
+	    previous->pools[index].plan_version != version)
+		return NULL;
+	return &previous->pools[index];
+}
+
 static int plan_pool(const struct build *build, size_t index)
 {
 	struct pool *pool = &build->snapshot->pools[index];
+	uint64_t version = registry_plan_version(build->registry, index);
+	const struct pool *before = unchanged(build, index, version);
 	struct pool_plan plan;
-	int err = registry_plan(build->registry, index, &plan);
+	int err;
 
+	if (before)
+		return share_pool(pool, before);
+	err = registry_plan(build->registry, index, &plan);
 	if (err)
 		return err;
+	pool->plan_version = version;
 	pool->conf = &build->snapshot->config->pools[index];
 	err = build_pool(pool, &plan);
 	pool_plan_fini(&plan);

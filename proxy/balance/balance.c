@@ -53,6 +53,7 @@ struct balancer *balancer_new(enum balance_kind kind, const struct balance_membe
 	balancer = calloc(1, sizeof(*balancer) + count * sizeof(balancer->choices[0]));
 	if (!balancer)
 		return NULL;
+	atomic_init(&balancer->refs, 1);
 	balancer->algorithm = algorithms[kind];
 	balancer->member_count = count;
 	balancer->load_percent = load_percent;
@@ -66,13 +67,20 @@ struct balancer *balancer_new(enum balance_kind kind, const struct balance_membe
 		goto fail;
 	return balancer;
 fail:
-	balancer_free(balancer);
+	balancer_put(balancer);
 	return NULL;
 }
 
-void balancer_free(struct balancer *balancer)
+struct balancer *balancer_get(struct balancer *balancer)
 {
-	if (!balancer)
+	if (balancer)
+		atomic_fetch_add_explicit(&balancer->refs, 1, memory_order_relaxed);
+	return balancer;
+}
+
+void balancer_put(struct balancer *balancer)
+{
+	if (!balancer || atomic_fetch_sub_explicit(&balancer->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	free(balancer->table);
 	free(balancer->by_target);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct choice {
 };
 
 struct balancer {
+	_Atomic uint32_t refs;
 	const struct balance_algorithm *algorithm;
 	size_t member_count;
 	uint32_t choice_count;

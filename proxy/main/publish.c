@@ -34,10 +34,12 @@ static void on_changed(void *context)
 		loop_arm(&sv->loop, &sv->publish_timer, since_ms < GAP_MS ? GAP_MS - since_ms : 0);
 }
 
-static void on_close_sessions(void *context, struct target *target, uint32_t spread_ms)
+static void on_close_sessions(void *context, struct target *target, uint32_t spread_ms,
+			      enum reason reason)
 {
 	struct worker_message message = {.op = WORKER_CLOSE_TARGET,
 					 .target = target,
+					 .reason = reason,
 					 .jitter_ms = spread_ms,
 					 .wait_ms = CLOSE_WAIT_MS};
 

@@ -150,6 +150,11 @@ int registry_plan(struct registry *registry, size_t index, struct pool_plan *ret
 	return 0;
 }
 
+uint64_t registry_plan_version(const struct registry *registry, size_t index)
+{
+	return registry->rosters[index]->record.changes;
+}
+
 void pool_plan_fini(struct pool_plan *plan)
 {
 	free(plan->members);

@@ -34,7 +34,7 @@ static void close_down(const struct member *member)
 	const struct registry_hooks *hooks = &member->roster->registry->hooks;
 
 	if (member->roster->settings.on_down == ON_DOWN_CLOSE && hooks->close_sessions)
-		hooks->close_sessions(hooks->context, member->record.target, 0);
+		hooks->close_sessions(hooks->context, member->record.target, 0, REASON_TARGET_DOWN);
 }
 
 void registry_health(struct registry *registry, const struct health_report *report)

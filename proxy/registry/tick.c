@@ -137,7 +137,7 @@ static void tick_drain(struct member *member, uint64_t now_us)
 	events_add(member->roster->registry->events, LOG_INFO, "drain_deadline",
 		   member->roster->name, target->name, "%u sessions are closed within %u ms",
 		   target_inflight(target), spread_ms);
-	hooks->close_sessions(hooks->context, target, spread_ms);
+	hooks->close_sessions(hooks->context, target, spread_ms, REASON_TARGET_REMOVED);
 }
 
 static void forget(struct member *member)

@@ -128,7 +128,7 @@ static double ns_per_pick(enum balance_kind kind, size_t members, bool mixed, un
 		worst = runners[i].ns_per_pick > worst ? runners[i].ns_per_pick : worst;
 	}
 	pthread_barrier_destroy(&start);
-	balancer_free(balancer);
+	balancer_put(balancer);
 	bench_fini(&bench);
 	return worst;
 }

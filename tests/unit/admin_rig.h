@@ -188,7 +188,8 @@ static inline void rig_changed(void *context)
 {
 }
 
-static inline void rig_close_sessions(void *context, struct target *target, uint32_t spread_ms)
+static inline void rig_close_sessions(void *context, struct target *target, uint32_t spread_ms,
+				      enum reason reason)
 {
 }
 

@@ -47,7 +47,7 @@ static inline void rig_init(struct rig *rig, enum balance_kind kind, size_t coun
 static inline void rig_close(struct rig *rig)
 {
 	balance_cursor_free(rig->cursor);
-	balancer_free(rig->balancer);
+	balancer_put(rig->balancer);
 }
 
 static inline void rig_open_worker(struct rig *rig, unsigned worker, unsigned worker_count)

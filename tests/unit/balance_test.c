@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(free_accepts_null)
 {
-	balancer_free(NULL);
+	balancer_put(NULL);
 	balance_cursor_free(NULL);
 }
 END_TEST

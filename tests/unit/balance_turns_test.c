@@ -453,7 +453,7 @@ static void resume_rig(struct rig *rig, uint64_t seed)
 	rig->cursor = balance_cursor_new(rig->balancer, 0, 1, seed);
 	balance_cursor_resume(rig->cursor, cursor);
 	balance_cursor_free(cursor);
-	balancer_free(balancer);
+	balancer_put(balancer);
 }
 
 /* Every pick of a new cursor, as when sessions are rarer than changes. */

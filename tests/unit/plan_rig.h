@@ -29,6 +29,7 @@ struct registry {
 
 static struct registry plan_rig;
 static bool plan_fails;
+static bool plan_holds; /* plans are the same as ever; else each is a new one */
 
 int registry_plan(struct registry *registry, size_t index, struct pool_plan *ret_plan)
 {
@@ -36,6 +37,13 @@ int registry_plan(struct registry *registry, size_t index, struct pool_plan *ret
 		return -ENOMEM;
 	*ret_plan = registry->order[index]->plan;
 	return 0;
+}
+
+uint64_t registry_plan_version(const struct registry *registry, size_t index)
+{
+	static uint64_t asked;
+
+	return plan_holds ? 0 : ++asked;
 }
 
 void pool_plan_fini(struct pool_plan *plan)

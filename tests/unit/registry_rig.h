@@ -32,6 +32,7 @@ static uint64_t rig_now_us;
 static unsigned rig_changes, rig_closes;
 static const struct target *rig_closed;
 static uint32_t rig_spread_ms;
+static enum reason rig_close_reason;
 static struct events *rig_events;
 static struct registry *rig;
 static struct pool_conf rig_pools[4];
@@ -57,11 +58,13 @@ static inline void rig_on_changed(void *context)
 	rig_changes++;
 }
 
-static inline void rig_on_close(void *context, struct target *target, uint32_t spread_ms)
+static inline void rig_on_close(void *context, struct target *target, uint32_t spread_ms,
+				enum reason reason)
 {
 	rig_closes++;
 	rig_closed = target;
 	rig_spread_ms = spread_ms;
+	rig_close_reason = reason;
 }
 
 static inline void rig_open(const char *state_directory)

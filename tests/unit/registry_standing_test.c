@@ -75,6 +75,7 @@ START_TEST(on_down_close_closes_sessions_once)
 	check_says(nth(1), HEALTH_DOWN, "refused");
 	ck_assert_uint_eq(rig_closes, 1);
 	ck_assert_ptr_eq(rig_closed, nth(1)->target);
+	ck_assert_int_eq(rig_close_reason, REASON_TARGET_DOWN);
 	check_says(nth(1), HEALTH_DOWN, "refused");
 	check_says(nth(1), HEALTH_GOING_UP, "connected");
 	ck_assert_uint_eq(rig_closes, 1);

@@ -34,6 +34,7 @@ START_TEST(removed_targets_sessions_are_closed_at_the_deadline)
 	ck_assert_uint_eq(rig_closes, 1);
 	ck_assert_ptr_eq(rig_closed, target);
 	ck_assert_uint_eq(rig_spread_ms, 30000);
+	ck_assert_int_eq(rig_close_reason, REASON_TARGET_REMOVED);
 	ck_assert_uint_eq(events_of("drain_deadline"), 1);
 	/* Whoever is left after the spread is asked again. */
 	pass_us(39 * US_PER_SEC);

@@ -199,6 +199,75 @@ START_TEST(target_that_is_gone_lives_as_long_as_the_snapshot_that_has_it)
 }
 END_TEST
 
+static struct snapshot *build_again(struct config_ref *config, const struct snapshot *previous)
+{
+	struct snapshot *snapshot = NULL;
+
+	ck_assert_int_eq(snapshot_build(config, previous, &plan_rig, 2, &snapshot), 0);
+	return snapshot;
+}
+
+START_TEST(pool_that_is_still_the_same_shares_its_balancers)
+{
+	struct config_ref *config = load(THREE);
+	struct registry *registry = plan_for(config->config, 2);
+	struct snapshot *one, *two, *three, *other;
+
+	plan_holds = true;
+	registry->pools[0].members[0].ramp = 500;
+	one = build_again(config, NULL);
+	two = build_again(config, one);
+	ck_assert_ptr_eq(two->pools[0].tiers[TIER_LOCAL].all, one->pools[0].tiers[TIER_LOCAL].all);
+	ck_assert_ptr_eq(two->pools[0].tiers[TIER_LOCAL].steady,
+			 one->pools[0].tiers[TIER_LOCAL].steady);
+	ck_assert_uint_eq(two->pools[0].ramp_count, 1);
+	ck_assert_uint_eq(two->pools[0].ramps[0].earn, one->pools[0].ramps[0].earn);
+	snapshot_put(one);
+	ck_assert_int_eq(pick(two->pools[0].tiers[TIER_BACKUP].all), 2);
+	plan_holds = false;
+	three = build_again(config, two);
+	ck_assert_ptr_ne(three->pools[0].tiers[TIER_LOCAL].all,
+			 two->pools[0].tiers[TIER_LOCAL].all);
+	plan_holds = true;
+	other = build(THREE, two);
+	ck_assert_ptr_ne(other->pools[0].tiers[TIER_LOCAL].all,
+			 two->pools[0].tiers[TIER_LOCAL].all);
+	plan_holds = false;
+	snapshot_put(two);
+	snapshot_put(three);
+	snapshot_put(other);
+	config_ref_put(config);
+	plan_forget();
+}
+END_TEST
+
+START_TEST(shared_pool_may_find_no_memory)
+{
+	struct config_ref *config = load(THREE);
+	struct registry *registry = plan_for(config->config, 2);
+	struct snapshot *one, *two = NULL;
+	unsigned failures = 0;
+
+	plan_holds = true;
+	registry->pools[0].members[0].ramp = 500;
+	one = build_again(config, NULL);
+	for (int err = -ENOMEM; err; failures += err ? 1 : 0) {
+		allocations = 0;
+		fail_at = failures + 1;
+		err = snapshot_build(config, one, registry, 2, &two);
+		fail_at = 0;
+		ck_assert(!err || err == -ENOMEM);
+	}
+	ck_assert_uint_ge(failures, 7);
+	ck_assert_uint_eq(refs_of(one->pools[0].targets[0]), 3);
+	plan_holds = false;
+	snapshot_put(one);
+	snapshot_put(two);
+	config_ref_put(config);
+	plan_forget();
+}
+END_TEST
+
 START_TEST(listener_keeps_its_counts_under_the_same_name_and_address)
 {
 	struct snapshot *one =
@@ -286,6 +355,8 @@ int main(void)
 		ramping_member_has_a_share_and_a_balancer_to_pass_it_by,
 		ramps_are_relative_to_the_most_advanced_member_of_the_tier,
 		target_that_is_gone_lives_as_long_as_the_snapshot_that_has_it,
+		pool_that_is_still_the_same_shares_its_balancers,
+		shared_pool_may_find_no_memory,
 		listener_keeps_its_counts_under_the_same_name_and_address,
 		pool_is_unresolved_only_while_it_has_names_and_no_address,
 		every_allocation_may_fail_and_leaves_the_previous_one_as_it_was,
