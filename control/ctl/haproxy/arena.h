@@ -26,8 +26,8 @@ void *hap_alloc(struct hap_arena *arena, size_t bytes);
 /* `len` bytes of `text` and a NUL. */
 char *hap_copy(struct hap_arena *arena, const char *text, size_t len);
 
-__attribute__((format(printf, 2, 3))) char *hap_format(struct hap_arena *arena, const char *format,
-						       ...);
+__attribute__((format(printf, 2, 3), nonnull(2))) char *hap_format(struct hap_arena *arena,
+								   const char *format, ...);
 
 /* Where `count` items of `bytes` each now are, with room for at least one more behind them. */
 void *hap_grow(struct hap_arena *arena, void *items, size_t count, size_t bytes);
