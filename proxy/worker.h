@@ -48,6 +48,7 @@ enum worker_op {
 struct worker_message {
 	uint32_t op;               /* enum worker_op */
 	int32_t err;               /* in an answer: 0 or -errno */
+	uint64_t serial;           /* its sender's; the answer has the same */
 	uint64_t key;              /* of a listener, or a session's id */
 	struct snapshot *snapshot; /* WORKER_VIEW: the worker takes its own reference */
 	struct addr bound;         /* WORKER_LISTEN: struct listener */

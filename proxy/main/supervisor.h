@@ -65,6 +65,7 @@ struct supervisor {
 	struct worker **workers;
 	struct worker_counts **counts; /* theirs, same order */
 	unsigned worker_count;
+	uint64_t last_order; /* serial of the last message to a worker */
 	struct flow_ring **rings;
 	struct flowlog *flowlog;  /* NULL: never asked for */
 	struct list bindings;     /* struct binding::link, listening */
