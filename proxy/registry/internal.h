@@ -19,6 +19,7 @@
 #include "proxy/registry/table.h"
 
 #define SOURCE_CONFIG   "config"
+#define SOURCE_CONTROL  "control" /* pushes what `discover:` asks for */
 #define SOURCE_OPERATOR "operator"
 
 /* Members of a plan are numbered in 16 bits by the balancers. */

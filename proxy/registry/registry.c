@@ -108,6 +108,7 @@ static void dismiss(struct registry *registry, struct roster *roster)
 static void adapt(struct roster *roster, const struct pool_conf *conf, bool fresh)
 {
 	bool first = fresh || roster->leaving;
+	bool was_discovered = !first && roster->settings.discovered;
 
 	list_remove(&roster->link);
 	roster->leaving = false;
@@ -116,6 +117,9 @@ static void adapt(struct roster *roster, const struct pool_conf *conf, bool fres
 	if (!conf->discovered)
 		roster->record.awaited = false;
 	roster_adapt(roster, conf);
+	/* Whoever pushed what was discovered has no orders to any more. Without memory it stays. */
+	if (was_discovered && !conf->discovered)
+		registry_drop_source(roster->registry, roster->name, SOURCE_CONTROL);
 	if (first)
 		store_recall_targets(roster);
 	roster_settle(roster, clock_us());

@@ -11,7 +11,7 @@
 
 static unsigned rank_of(const char *name)
 {
-	static const char *const known[] = {SOURCE_CONFIG, SOURCE_OPERATOR, "control"};
+	static const char *const known[] = {SOURCE_CONFIG, SOURCE_OPERATOR, SOURCE_CONTROL};
 	unsigned rank = 0;
 
 	while (rank < sizeof(known) / sizeof(known[0]) && strcmp(known[rank], name))

@@ -277,6 +277,26 @@ START_TEST(pool_with_discovery_is_awaited_until_its_first_push)
 }
 END_TEST
 
+START_TEST(what_was_discovered_is_drained_when_discovery_leaves_the_file)
+{
+	struct target_spec found = spec_of(1), pushed = spec_of(2);
+
+	rig_pools[0].discovered = true;
+	rig_configure();
+	ck_assert_int_eq(put_specs("control", 4, &found, 1), PUT_APPLIED);
+	ck_assert_int_eq(put_specs("other", 1, &pushed, 1), PUT_APPLIED);
+	rig_configure();
+	ck_assert_uint_eq(nth(1)->removed_us, 0);
+	rig_pools[0].discovered = false;
+	rig_configure();
+	ck_assert_uint_ne(nth(1)->removed_us, 0);
+	ck_assert_uint_eq(nth(2)->removed_us, 0);
+	ck_assert_int_eq(put_specs("control", 1, &found, 1), PUT_APPLIED);
+	rig_configure(); /* who pushes all the same, is not the file's business */
+	ck_assert_uint_eq(nth(1)->removed_us, 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -294,6 +314,7 @@ int main(void)
 		thousands_that_come_and_go_are_one_event_and_are_forgotten,
 		one_set_of_each_kind_of_address_is_told_apart,
 		pool_with_discovery_is_awaited_until_its_first_push,
+		what_was_discovered_is_drained_when_discovery_leaves_the_file,
 	};
 
 	return run_rigged("registry_sources", tests, COUNT(tests), rig_setup, rig_shut);
