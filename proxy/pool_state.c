@@ -152,16 +152,35 @@ static void wake(int event_fd)
 		return;
 }
 
+bool pool_waiter_has_tried(const struct pool_waiter *waiter, const struct target *target)
+{
+	for (int i = 0; i < waiter->tried_count; i++)
+		if (waiter->tried[i] == target_mark(target))
+			return true;
+	return false;
+}
+
+/* Nearly always the first one: few wait for a second attempt. */
+static struct pool_waiter *oldest_for(const struct pool_state *pool, const struct target *target)
+{
+	list_for_each (link, &pool->waiting) {
+		struct pool_waiter *waiter = container_of(link, struct pool_waiter, link);
+
+		if (!pool_waiter_has_tried(waiter, target))
+			return waiter;
+	}
+	return NULL;
+}
+
 bool pool_state_grant(struct pool_state *pool, struct target *target)
 {
-	struct pool_waiter *oldest = NULL;
+	struct pool_waiter *oldest;
 	int event_fd = -1;
 
 	pthread_mutex_lock(&pool->lock);
-	if (!list_empty(&pool->waiting)) {
-		oldest = container_of(pool->waiting.next, struct pool_waiter, link);
+	oldest = oldest_for(pool, target);
+	if (oldest)
 		event_fd = hand_to(pool, oldest, target);
-	}
 	pthread_mutex_unlock(&pool->lock);
 	wake(event_fd);
 	return oldest != NULL;
@@ -169,12 +188,20 @@ bool pool_state_grant(struct pool_state *pool, struct target *target)
 
 bool pool_state_offer(struct pool_state *pool, struct target *target)
 {
-	if (!pool_state_is_awaited(pool) || !target_reserve(target))
+	struct pool_waiter *oldest;
+	int event_fd = -1;
+
+	if (!pool_state_is_awaited(pool))
 		return false;
-	if (pool_state_grant(pool, target))
-		return true;
-	target_release(target); /* the last waiter left meanwhile; this looks for new ones */
-	return false;
+	pthread_mutex_lock(&pool->lock);
+	oldest = oldest_for(pool, target);
+	if (oldest && !target_reserve(target))
+		oldest = NULL;
+	if (oldest)
+		event_fd = hand_to(pool, oldest, target);
+	pthread_mutex_unlock(&pool->lock);
+	wake(event_fd);
+	return oldest != NULL;
 }
 
 struct pool_waiter *pool_mailbox_take(struct pool_mailbox *mailbox)

@@ -24,6 +24,8 @@
 
 struct target;
 
+#define POOL_TRIED_MAX 8
+
 /* One worker's side: slots that others have handed to its waiters. */
 struct pool_mailbox {
 	pthread_mutex_t lock;
@@ -36,10 +38,12 @@ enum pool_waiter_state { POOL_WAITER_IDLE, POOL_WAITER_WAITING, POOL_WAITER_GRAN
 /* Part of a session's wait. All fields belong to pool_state.c while it waits. */
 struct pool_waiter {
 	struct list link; /* struct pool_state::waiting, then struct pool_mailbox::granted */
-	struct pool_mailbox *mailbox; /* of the worker that owns the session */
-	struct target *granted;       /* reserved for it, with a reference */
-	uint64_t ticket;              /* its place; 0: it gets the last one when it waits */
-	uint8_t state;                /* enum pool_waiter_state */
+	struct pool_mailbox *mailbox;   /* of the worker that owns the session */
+	struct target *granted;         /* reserved for it, with a reference */
+	uint64_t ticket;                /* its place; 0: it gets the last one when it waits */
+	uint32_t tried[POOL_TRIED_MAX]; /* target_mark() of those it does not want again */
+	uint8_t tried_count;
+	uint8_t state; /* enum pool_waiter_state */
 };
 
 struct pool_state {
@@ -47,6 +51,7 @@ struct pool_state {
 	_Atomic uint32_t max_connections;       /* 0: unlimited */
 	_Atomic uint32_t waiting_count;
 	_Atomic uint32_t queue_size; /* most waiters */
+	_Atomic bool left;           /* the configuration: its last sessions share what is there */
 	_Atomic uint32_t refs;
 	_Atomic uint64_t queued;         /* sessions that ever waited */
 	_Atomic uint64_t queue_full;     /* refused because the queue was full */
@@ -86,10 +91,14 @@ int pool_state_wait(struct pool_state *pool, struct pool_waiter *waiter);
  * the slot and the reference, or NULL. */
 struct target *pool_state_leave(struct pool_state *pool, struct pool_waiter *waiter);
 
-/* Take a slot on `target`, if there is one, for the oldest waiter. Whether one got it. */
+bool pool_waiter_has_tried(const struct pool_waiter *waiter, const struct target *target);
+
+/* Take a slot on `target`, if there is one, for the oldest waiter that has not tried it. Whether
+ * one got it. */
 bool pool_state_offer(struct pool_state *pool, struct target *target);
 
-/* Give the oldest waiter a slot that the caller holds. False when nobody waits. */
+/* Give the oldest waiter that has not tried `target` a slot there that the caller holds. False when
+ * nobody waits for it. */
 bool pool_state_grant(struct pool_state *pool, struct target *target);
 
 /* The next waiter of this worker that was granted a slot; NULL when there is none. */

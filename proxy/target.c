@@ -135,26 +135,50 @@ static bool is_due(struct target *target)
 	return true;
 }
 
-bool target_reserve_anyway(struct target *target)
+/* Count a session in both, or in neither. While it is counted in the target alone, somebody who
+ * begins to wait may find that full, although the slot comes to nothing; so whoever undoes it looks
+ * for him, and tries again if the pool has room by now. Who makes room later will see him. */
+static bool count_both(struct target *target)
 {
 	struct pool_state *pool = target->pool;
 
-	if (!count_up(&target->inflight, &target->max_connections))
+	for (;;) {
+		if (!count_up(&target->inflight, &target->max_connections))
+			return false;
+		if (!pool || count_up(&pool->inflight, &pool->max_connections))
+			return true;
+		count_down(&target->inflight);
+		__sync_synchronize(); /* against target_release() and pool_state_wait() */
+		if (!pool_state_is_awaited(pool) || pool_state_is_full(pool))
+			return false;
+	}
+}
+
+bool target_is_welcoming(const struct target *target)
+{
+	const struct pool_state *pool = target->pool;
+
+	if (atomic_load_explicit(&target->shut, memory_order_relaxed))
 		return false;
-	if (pool && !count_up(&pool->inflight, &pool->max_connections))
-		goto fail_target;
+	return !target_is_closed(target) ||
+	       (pool && atomic_load_explicit(&pool->left, memory_order_relaxed));
+}
+
+bool target_reserve_anyway(struct target *target)
+{
+	if (atomic_load_explicit(&target->shut, memory_order_relaxed) || !count_both(target))
+		return false;
 	if (is_due(target))
 		return true;
-	if (pool)
-		count_down(&pool->inflight);
-fail_target:
+	if (target->pool)
+		count_down(&target->pool->inflight);
 	count_down(&target->inflight);
 	return false;
 }
 
 bool target_reserve(struct target *target)
 {
-	return !target_is_closed(target) && target_reserve_anyway(target);
+	return target_is_welcoming(target) && target_reserve_anyway(target);
 }
 
 static bool is_within(const _Atomic uint32_t *count, const _Atomic uint32_t *limit)
@@ -167,7 +191,7 @@ static bool is_within(const _Atomic uint32_t *count, const _Atomic uint32_t *lim
 /* Whether another session may follow in the same slot. */
 static bool may_follow(struct target *target)
 {
-	return !target_is_closed(target) &&
+	return target_is_welcoming(target) &&
 	       is_within(&target->inflight, &target->max_connections) &&
 	       is_within(&target->pool->inflight, &target->pool->max_connections) && is_due(target);
 }

@@ -6,8 +6,8 @@
  *
  * The in-flight count is one atomic shared by all workers, so max_connections is exact. `closed`
  * keeps sessions away at once, even those that still choose by an older snapshot, unless nobody
- * else is left in that; once every worker has taken a snapshot that gives it no weight, no new
- * session reaches the target.
+ * else is left in that; once every worker has taken a snapshot that gives it no weight, main shuts
+ * it, and no new session reaches it, whatever snapshot that began with.
  */
 #pragma once
 
@@ -30,6 +30,7 @@ struct target {
 	_Atomic uint64_t connect_next_us;  /* when the next one is due, CLOCK_MONOTONIC */
 	_Atomic int32_t source_ports_left; /* gauge that main refreshes; -1: not known */
 	_Atomic bool closed;               /* takes no new session */
+	_Atomic bool shut;                 /* and every worker's view says so too */
 	_Atomic uint32_t refs;
 	struct pool_state *pool; /* one reference, let go of with the target; NULL in tests */
 	uint32_t worker_count;
@@ -63,11 +64,21 @@ static inline bool target_is_closed(const struct target *target)
 	return atomic_load_explicit(&target->closed, memory_order_relaxed);
 }
 
-/* Take one slot, of the target and of its pool, now; false when the target is closed, either is at
- * its limit, or `connect_gap_us` does not allow another connection yet. */
+/* Whether a session may be sent there: it is open, or was until its whole pool left. */
+bool target_is_welcoming(const struct target *target);
+
+/* What sessions remember a target by that they have tried. Targets are at least a cache line apart,
+ * so it tells those of one process apart. */
+static inline uint32_t target_mark(const struct target *target)
+{
+	return (uint32_t)((uintptr_t)target / TARGET_CACHE_LINE);
+}
+
+/* Take one slot, of the target and of its pool, now; false when nobody may be sent there,
+ * either is at its limit, or `connect_gap_us` does not allow another connection yet. */
 bool target_reserve(struct target *target);
 
-/* The same, closed or not. */
+/* The same, closed or not; but not when it is shut. */
 bool target_reserve_anyway(struct target *target);
 
 /* Give the slot back: to the oldest waiter of the pool, if there is one. */

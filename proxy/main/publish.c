@@ -19,6 +19,7 @@
 #include "proxy/main/supervisor.h"
 #include "proxy/registry.h"
 #include "proxy/static_targets.h"
+#include "proxy/target.h"
 
 #define EVENTS_KEPT 1024
 #define GAP_MS      50 /* between two snapshots */
@@ -104,6 +105,18 @@ int publish_configure(struct supervisor *sv, const struct config *config)
 	return err;
 }
 
+/* No worker sends anybody there any more, by any view that it still holds. */
+static void shut_targets(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->config->pool_count; i++) {
+		const struct pool *pool = &snapshot->pools[i];
+
+		for (size_t j = 0; j < pool->target_count; j++)
+			if (!pool->weights[j])
+				atomic_store(&pool->targets[j]->shut, true);
+	}
+}
+
 static int tell_workers(struct supervisor *sv, struct config_ref *config)
 {
 	struct worker_message message = {.op = WORKER_VIEW};
@@ -120,6 +133,7 @@ static int tell_workers(struct supervisor *sv, struct config_ref *config)
 	}
 	snapshot_put(sv->snapshot);
 	sv->snapshot = snapshot;
+	shut_targets(snapshot);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
+#include "proxy/pool_state.h"
 #include "proxy/registry/internal.h"
 #include "proxy/registry/store.h"
 
@@ -92,6 +93,7 @@ static void dismiss(struct registry *registry, struct roster *roster)
 	roster->leaving = true;
 	record->conf = NULL;
 	roster->quiet = true;
+	atomic_store(&record->state->left, true);
 	for (size_t i = 0; i < record->target_count; i++) {
 		struct member *member = roster_member(roster, i);
 
@@ -112,6 +114,7 @@ static void adapt(struct roster *roster, const struct pool_conf *conf, bool fres
 
 	list_remove(&roster->link);
 	roster->leaving = false;
+	atomic_store(&roster->record.state->left, false);
 	if (first)
 		roster->record.awaited = conf->discovered;
 	if (!conf->discovered)

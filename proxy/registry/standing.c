@@ -196,6 +196,8 @@ static void settle_target(const struct member *member)
 	atomic_store(&target->max_connections, member->record.max_connections);
 	atomic_store(&target->connect_gap_us, rate ? (uint32_t)(US_PER_SEC / rate) : 0);
 	atomic_store(&target->closed, !member->record.effective_weight);
+	if (member->record.effective_weight)
+		atomic_store(&target->shut, false);
 	while (pool_state_is_awaited(state) && pool_state_offer(state, target))
 		;
 }

@@ -78,35 +78,23 @@ struct pool_view *session_pool_now(const struct session *session)
 	return pool ? pool : session->pool;
 }
 
-/* Targets are at least a cache line apart, so these bits tell those of one process apart. */
-static uint32_t mark_of(const struct target *target)
-{
-	return (uint32_t)((uintptr_t)target / TARGET_CACHE_LINE);
-}
-
-static bool is_tried(const struct session_search *search, const struct target *target)
-{
-	for (int i = 0; i < search->tried_count; i++)
-		if (search->tried[i] == mark_of(target))
-			return true;
-	return false;
-}
-
 /* Views number their members each in its own way, so the session remembers targets. Without memory
  * for that it may meet the same one again. */
 static void note_tried(struct session *session)
 {
 	struct session_search *search = session_search(session);
+	struct pool_waiter *waiter = search ? &search->waiter : NULL;
 
-	if (search && search->tried_count < SESSION_TRIED_MAX && !is_tried(search, session->target))
-		search->tried[search->tried_count++] = mark_of(session->target);
+	if (waiter && waiter->tried_count < POOL_TRIED_MAX &&
+	    !pool_waiter_has_tried(waiter, session->target))
+		waiter->tried[waiter->tried_count++] = target_mark(session->target);
 }
 
-static void add_tried(const struct session_search *search, const struct pool *pool,
+static void add_tried(const struct pool_waiter *waiter, const struct pool *pool,
 		      struct balance_query *query)
 {
-	for (size_t i = 0; i < pool->target_count && query->tried_count < search->tried_count; i++)
-		if (is_tried(search, pool->targets[i]))
+	for (size_t i = 0; i < pool->target_count && query->tried_count < waiter->tried_count; i++)
+		if (pool_waiter_has_tried(waiter, pool->targets[i]))
 			query->tried[query->tried_count++] = (uint32_t)i;
 }
 
@@ -126,10 +114,10 @@ static int choose(struct session *session, struct pool_view *pool)
 	bool held = pool != session->pool;
 	int index;
 
-	if (session->search && session->search->tried_count == SESSION_TRIED_MAX)
+	if (session->search && session->search->waiter.tried_count == POOL_TRIED_MAX)
 		return BALANCE_TRIED;
 	if (session->search)
-		add_tried(session->search, pool->pool, &query);
+		add_tried(&session->search->waiter, pool->pool, &query);
 	index = pool_view_reserve(pool, &query);
 	if (index < 0)
 		return index;
@@ -316,7 +304,7 @@ static enum tier tier_of(const struct pool *pool, const struct target *target)
 
 void session_dial_granted(struct session *session, struct target *target)
 {
-	if (target_is_closed(target)) { /* since it was granted */
+	if (!target_is_welcoming(target)) { /* since it was granted */
 		target_release(target);
 		target_put(target);
 		session_dial(session);

@@ -188,10 +188,17 @@ static void free_task(struct loop_task *task)
 	session_free(session->env->cache, session);
 }
 
+void session_serve_pool(const struct session *session)
+{
+	const struct pool_state *pool = session->pool->pool->state;
+
+	if (pool_state_is_awaited(pool) && pool->max_connections)
+		pool_view_serve(session_pool_now(session));
+}
+
 void session_release_target(struct session *session)
 {
 	struct target *target = session->target;
-	const struct pool_state *pool = session->pool->pool->state;
 
 	if (!target)
 		return;
@@ -201,9 +208,7 @@ void session_release_target(struct session *session)
 	session->target = NULL;
 	if (session->target_held)
 		target_put(target);
-	/* The pool has room now, perhaps on another target. */
-	if (pool_state_is_awaited(pool) && pool->max_connections)
-		pool_view_serve(session_pool_now(session));
+	session_serve_pool(session);
 }
 
 void session_end(struct session *session, enum reason reason, enum session_reset reset)

@@ -9,16 +9,12 @@
 #include "proxy/pool_state.h"
 #include "proxy/session/session.h"
 
-#define SESSION_TRIED_MAX 8
-
 /* What a session must know that waits for a slot, or whose first attempt failed. On its own, so
  * that the many who need no more than one attempt keep no memory for it. */
 struct session_search {
 	struct pool_waiter waiter;
 	struct session *session;
-	uint64_t deadline_us;              /* of its wait; 0: it has not waited */
-	uint32_t tried[SESSION_TRIED_MAX]; /* marks of targets, choose.c */
-	uint8_t tried_count;
+	uint64_t deadline_us; /* of its wait; 0: it has not waited */
 };
 
 /* queue.c: its search, which begins if it has none. NULL without memory. */
@@ -83,6 +79,10 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 
 /* closing.c: give back the slot. */
 void session_release_target(struct session *session);
+
+/* closing.c: a slot of its target was given back; under a limit of the whole pool another target
+ * may be what somebody waits for. */
+void session_serve_pool(const struct session *session);
 
 /* queue.c: wait for a slot of `pool`. False if that cannot be; else it waits, or has ended. */
 bool session_queue(struct session *session, struct pool_view *pool);

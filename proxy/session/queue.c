@@ -130,6 +130,7 @@ void session_search_end(struct session *session)
 		return;
 	target_release(granted);
 	target_put(granted);
+	session_serve_pool(session);
 }
 
 static void on_granted(struct loop_source *source, uint32_t events)

@@ -127,14 +127,22 @@ bool pool_view_serve(struct pool_view *pool)
 {
 	struct pool_state *state = pool->pool->state;
 
-	while (pool_state_is_awaited(state) && !pool->pool->refuse) {
-		struct balance_query query = {.key_hash = pool->picks[TIER_LOCAL]};
-		int index = pool_view_reserve(pool, &query);
+	struct balance_query query = {0};
 
+	while (pool_state_is_awaited(state) && !pool->pool->refuse) {
+		int index;
+
+		query.key_hash = pool->picks[TIER_LOCAL];
+		index = pool_view_reserve(pool, &query);
 		if (index < 0)
 			return true;
-		if (!pool_state_grant(state, pool->pool->targets[index]))
-			target_release(pool->pool->targets[index]);
+		if (pool_state_grant(state, pool->pool->targets[index]))
+			continue;
+		/* They have all left, or tried this one. */
+		target_release(pool->pool->targets[index]);
+		if (query.tried_count == BALANCE_TRIED_MAX)
+			return true;
+		query.tried[query.tried_count++] = (uint32_t)index;
 	}
 	return false;
 }

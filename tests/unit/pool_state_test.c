@@ -142,6 +142,28 @@ START_TEST(sleeping_worker_is_woken_once_for_all_its_slots)
 }
 END_TEST
 
+START_TEST(waiter_is_passed_by_for_a_target_that_it_has_tried)
+{
+	struct pool_waiter first, second;
+
+	open_pool(1, 2);
+	first = waiter_of(&mailbox);
+	first.tried[first.tried_count++] = target_mark(target);
+	second = waiter_of(&mailbox);
+	ck_assert_int_eq(pool_state_wait(pool, &first), 0);
+	ck_assert(!pool_state_offer(pool, target));
+	ck_assert_uint_eq(target_inflight(target), 0);
+	ck_assert_int_eq(pool_state_wait(pool, &second), 0);
+	ck_assert(pool_state_offer(pool, target));
+	expect_granted(&second);
+	target_release(target); /* and nobody is offered it for ever */
+	ck_assert_uint_eq(target_inflight(target), 0);
+	ck_assert_uint_eq(pool->waiting_count, 1);
+	ck_assert_ptr_null(pool_state_leave(pool, &first));
+	close_pool();
+}
+END_TEST
+
 START_TEST(full_queue_turns_away_and_counts)
 {
 	struct pool_waiter first, second;
@@ -502,6 +524,7 @@ int main(void)
 		slots_of_all_targets_count_against_the_limit_of_the_pool,
 		freed_slot_goes_to_the_oldest_waiter_without_being_free,
 		sleeping_worker_is_woken_once_for_all_its_slots,
+		waiter_is_passed_by_for_a_target_that_it_has_tried,
 		full_queue_turns_away_and_counts,
 		slot_granted_to_one_who_leaves_is_its_to_give_back,
 		one_who_comes_back_stands_where_it_stood,

@@ -435,10 +435,10 @@ END_TEST
 
 START_TEST(no_more_targets_are_tried_than_a_session_can_remember)
 {
-	open_with_refusing(", balance: first, retries: 7", SESSION_TRIED_MAX + 2, "@");
+	open_with_refusing(", balance: first, retries: 7", POOL_TRIED_MAX + 2, "@");
 	rig_begin(0);
 	rig_expect_end(REASON_CONNECT_REFUSED);
-	ck_assert_uint_eq(rig.counts.connects, SESSION_TRIED_MAX);
+	ck_assert_uint_eq(rig.counts.connects, POOL_TRIED_MAX);
 	rig_close();
 }
 END_TEST

@@ -309,6 +309,62 @@ START_TEST(slot_on_a_target_that_is_closed_meanwhile_is_not_used)
 }
 END_TEST
 
+START_TEST(target_that_has_failed_is_not_granted_again)
+{
+	begun = served = 0;
+	rig_open_with("", ", balance: first, queue: 5, outlier: {failures: 0}",
+		      "\"127.0.0.1:1\", {address: @, max_connections: 1}", "log: json");
+	until_relaying(begin()); /* the first one refuses, and always has room */
+	begin();
+	rig_until(sessions[1]->state == SESSION_QUEUED);
+	rig_turn();
+	ck_assert_uint_eq(sessions[1]->state, SESSION_QUEUED);
+	ck_assert_uint_eq(rig.counts.connects, 3);
+	session_abort(sessions[0], REASON_DRAIN_RST);
+	until_relaying(sessions[1]);
+	ck_assert_uint_eq(rig.counts.connects, 4);
+	close_queue();
+}
+END_TEST
+
+START_TEST(slots_of_a_pool_that_left_go_to_those_who_wait_there)
+{
+	struct target *target;
+
+	open_queue(", queue: 5", 2);
+	target = rig.snapshot->pools[0].targets[0];
+	target->closed = true;
+	state()->left = true;
+	session_abort(sessions[0], REASON_DRAIN_RST);
+	until_relaying(sessions[1]);
+	target->shut = true; /* by an operator's word, before the pool left */
+	session_abort(sessions[1], REASON_DRAIN_RST);
+	rig_turn();
+	ck_assert_uint_eq(sessions[2]->state, SESSION_QUEUED);
+	close_queue();
+}
+END_TEST
+
+START_TEST(slot_of_the_pool_granted_in_vain_serves_another_target)
+{
+	struct pool *pool;
+
+	begun = served = 0;
+	rig_open_with("", ", balance: first, max_connections: 1, queue: 5", "@, \"127.0.0.1:1\"",
+		      "log: json");
+	pool = &rig.snapshot->pools[0];
+	until_relaying(begin());
+	ck_assert_uint_eq(begin()->state, SESSION_QUEUED);
+	ck_assert_uint_eq(begin()->state, SESSION_QUEUED);
+	session_abort(sessions[0], REASON_DRAIN_RST);
+	pool->targets[0]->closed = true;
+	session_abort(sessions[1], REASON_DRAIN_RST); /* who had been granted it */
+	ck_assert_uint_eq(state()->waiting_count, 0);
+	ck_assert_uint_eq(target_inflight(pool->targets[1]), 1);
+	close_queue();
+}
+END_TEST
+
 START_TEST(too_early_for_the_connect_rate_waits_for_its_turn)
 {
 	struct target *target;
@@ -367,6 +423,9 @@ int main(void)
 		new_view_with_room_serves_those_who_wait,
 		session_dials_by_the_newest_view,
 		slot_on_a_target_that_is_closed_meanwhile_is_not_used,
+		target_that_has_failed_is_not_granted_again,
+		slots_of_a_pool_that_left_go_to_those_who_wait_there,
+		slot_of_the_pool_granted_in_vain_serves_another_target,
 		too_early_for_the_connect_rate_waits_for_its_turn,
 		description_says_that_it_waits,
 	};
