@@ -201,6 +201,10 @@ int registry_remove(struct registry *registry, struct target_record *record);
 int registry_override(struct registry *registry, struct target_record *record,
 		      const struct override *override);
 
+/* Write what the state directory does not have yet: what was said in a burst waits up to 100 ms, and
+ * must not be answered before. */
+void registry_flush(struct registry *registry);
+
 /* A check's outcome, already judged by rise and fall. `text` as in check_text. Unknown keys are
  * ignored: the target has left meanwhile. */
 struct health_report {

@@ -142,8 +142,10 @@ static uint64_t publish(void *context)
 	struct supervisor *sv = context;
 
 	sv->ticket++;
-	if (!timer_is_armed(&sv->publish_timer))
-		admin_published(sv->admin, sv->ticket, 0); /* it made no difference to workers */
+	if (!timer_is_armed(&sv->publish_timer)) { /* it made no difference to workers */
+		registry_flush(sv->registry);
+		admin_published(sv->admin, sv->ticket, 0);
+	}
 	return sv->ticket;
 }
 

@@ -144,6 +144,7 @@ int publish_targets(struct supervisor *sv, struct config_ref *config)
 	timer_cancel(&sv->publish_timer);
 	sv->published_us = clock_us();
 	err = tell_workers(sv, config);
+	registry_flush(sv->registry);
 	operations_published(sv, err);
 	if (err)
 		return err;

@@ -203,6 +203,12 @@ bool registry_is_own_zone(const struct registry *registry, const char *zone)
 	return false;
 }
 
+void registry_flush(struct registry *registry)
+{
+	if (!registry->store->err) /* else whoever spoke was told, and it has its own times */
+		store_flush(registry->store);
+}
+
 size_t registry_pool_count(const struct registry *registry)
 {
 	return registry->roster_count;

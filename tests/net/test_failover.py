@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from harness.address import connect, free_address, text
+from harness.address import connect, free_address
 from harness.live import Hammer, Live, Named
 from harness.peers import Backend, Listener, read_exactly, turned_away
 from harness.sluice import PATIENCE

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Targets that come, go and are drained while sessions run, and what an operator said of them."""
 
+import http.client
+import itertools
+import threading
 import time
 from collections import Counter
 
@@ -9,7 +12,7 @@ from harness.address import connect, free_address, text
 from harness.admin import Doors
 from harness.conf import simple
 from harness.live import Hammer, Live, Named
-from harness.peers import name_of, read_all, read_exactly
+from harness.peers import read_all, read_exactly
 from harness.sluice import wait_open_sessions
 from harness.wait import eventually
 
@@ -50,7 +53,7 @@ def test_no_session_comes_once_it_was_answered(live, way):
             eventually(lambda: hammer.served >= served + 8, "clients are served meanwhile")
             rig.mark("a")
             back()
-            served = handler.peers.__len__()
+            served = len(handler.peers)
             eventually(lambda: len(handler.peers) > served + 2, "it serves again")
         hammer.stop()
     assert handler.between_marks() == [0] * 10
@@ -142,6 +145,45 @@ def test_a_word_survives_reload_push_and_restart(live, tmp_path, way):
     assert rig.target("b")["override"] is None
 
 
+def test_every_word_that_was_answered_survives_a_kill(live, tmp_path):
+    """Killed between two words, several times over, while others speak as well."""
+    (tmp_path / "state").mkdir()
+    hosts = [f"127.0.4.{last}" for last in range(1, 31)]
+    rig = live("b", state_directory=str(tmp_path / "state"))
+    rig.targets += [{"address": f"{host}:9"} for host in hosts]
+    rig.proxy.reload(rig.config())
+    answered, over = {}, threading.Event()
+    for _ in range(3):
+        spoken = []
+        over.clear()
+
+        def speak(mine):
+            for host in itertools.cycle(mine):
+                weight = answered.get(host, 0) + 1
+                try:
+                    rig.admin.do("PATCH", f"/v1/targets/{host}:9", {"weight": weight})
+                except (OSError, http.client.HTTPException, AssertionError):
+                    return
+                answered[host] = weight
+                spoken.append(host)
+                if over.is_set():
+                    return
+
+        speakers = [threading.Thread(target=speak, args=(hosts[at::3],)) for at in range(3)]
+        for speaker in speakers:
+            speaker.start()
+        eventually(lambda: len(spoken) >= 12, "words are answered")
+        rig.proxy.kill()
+        over.set()
+        for speaker in speakers:
+            speaker.join(20)
+        rig.proxy = rig.start()
+        targets = rig.admin.targets("back")
+        for host, weight in answered.items():
+            kept = targets[f"{host}:9"]["override"]
+            assert kept and kept["weight"] in (weight, weight + 1), (host, weight, kept)
+
+
 def test_a_word_ends_when_it_was_said_to(live):
     rig = live("ab")
     rig.patch("a", override="maintenance", for_s=1)
@@ -180,6 +222,34 @@ def test_generations_only_go_up(live):
     assert rig.put("push", 6, [])["result"] == "applied"
     assert {rig.who() for _ in range(4)} == {"b"}
     assert rig.put("other", 1, ["a"])["result"] == "applied"  # a generation is a source's own
+
+
+def test_of_two_that_push_at_once_the_newer_set_stays(live):
+    """Whatever the order of arrival: every answer is right for the generation it was given to."""
+    rig = live("ab", targets={"b": {}})
+    generations, answers = iter(range(1, 81)), []
+    lock = threading.Lock()
+
+    def push():
+        while True:
+            with lock:
+                generation = next(generations, None)
+            if generation is None:
+                return
+            target = {"address": rig.address["a"], "weight": generation}
+            body = {"generation": generation, "targets": [target]}
+            answers.append(
+                (generation, rig.admin.ask("PUT", "/v1/pools/back/sources/push", body).status)
+            )
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert {status for _, status in answers} <= {200, 409}
+    assert (80, 200) in answers
+    assert rig.target("a")["weight"] == 80
 
 
 def test_a_target_stays_while_any_source_lists_it(live):

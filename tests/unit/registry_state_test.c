@@ -352,6 +352,22 @@ START_TEST(burst_of_words_is_written_together)
 }
 END_TEST
 
+/* What was answered must not be lost to a kill. */
+START_TEST(burst_is_written_before_it_is_answered)
+{
+	unsigned before;
+
+	say(nth(1), OVERRIDE_DRAIN, -1);
+	before = fsyncs;
+	say(nth(2), OVERRIDE_DRAIN, -1);
+	ck_assert_uint_eq(fsyncs, before);
+	registry_flush(rig);
+	ck_assert_uint_eq(fsyncs, before + 2);
+	registry_flush(rig);
+	ck_assert_uint_eq(fsyncs, before + 2);
+}
+END_TEST
+
 START_TEST(start_writes_nothing)
 {
 	struct target_spec spec = spec_of(7);
@@ -382,6 +398,7 @@ int main(void)
 		disk_that_fails_is_the_operators_error_but_the_word_holds,
 		directory_that_cannot_be_used_is_said_and_tried_again,
 		burst_of_words_is_written_together,
+		burst_is_written_before_it_is_answered,
 		start_writes_nothing,
 	};
 
