@@ -31,6 +31,7 @@ struct target {
 	_Atomic int32_t source_ports_left; /* gauge that main refreshes; -1: not known */
 	_Atomic bool closed;               /* takes no new session */
 	_Atomic bool shut;                 /* and every worker's view says so too */
+	_Atomic bool cross_zone;           /* known to be in another zone than ours */
 	_Atomic uint32_t refs;
 	struct pool_state *pool; /* one reference, let go of with the target; NULL in tests */
 	uint32_t worker_count;

@@ -70,7 +70,7 @@ static json_t *reason_text(const struct target_record *record)
 	return jot_text(text);
 }
 
-/* Bytes that crossed zones, as far as both are known. */
+/* Bytes that crossed zones, where both are known. */
 static json_t *cross_zone_bytes(struct desk *desk, const struct target_record *record)
 {
 	const struct target *target = record->target;
@@ -78,12 +78,9 @@ static json_t *cross_zone_bytes(struct desk *desk, const struct target_record *r
 
 	if (!registry_zone(desk->ops.registry) || !record->zone)
 		return json_null();
-	if (registry_is_own_zone(desk->ops.registry, record->zone))
-		return json_integer(0);
 	stats_target_sum(&target->counts[0].c, sizeof(target->counts[0]), target->worker_count,
 			 &sum);
-	sum.sent_bytes += sum.received_bytes;
-	return json_integer((json_int_t)sum.sent_bytes);
+	return json_integer((json_int_t)sum.cross_zone_bytes);
 }
 
 /* What it is: identity and settings. */

@@ -182,6 +182,7 @@ int registry_set_zone(struct registry *registry, const char *zone)
 	registry->zone = copy;
 	for (size_t i = 0; i < registry->roster_count; i++) {
 		registry->rosters[i]->changed = true;
+		roster_touch_all(registry->rosters[i]);
 		roster_settle(registry->rosters[i], clock_us());
 	}
 	return 0;

@@ -186,6 +186,15 @@ static void settle_weight(struct member *member)
 	record->effective_weight = weight;
 }
 
+/* Whether zones decide who is chosen or not: what crosses them costs money. */
+static bool is_cross_zone(const struct member *member)
+{
+	const struct registry *registry = member->roster->registry;
+	const char *zone = member->record.zone;
+
+	return registry->zone && zone && !registry_is_own_zone(registry, zone);
+}
+
 /* What workers look at. Whoever waits for a slot gets those that this makes free. */
 static void settle_target(const struct member *member)
 {
@@ -198,6 +207,7 @@ static void settle_target(const struct member *member)
 	atomic_store(&target->closed, !member->record.effective_weight);
 	if (member->record.effective_weight)
 		atomic_store(&target->shut, false);
+	atomic_store(&target->cross_zone, is_cross_zone(member));
 	while (pool_state_is_awaited(state) && pool_state_offer(state, target))
 		;
 }

@@ -100,11 +100,11 @@ static void add_tried(const struct pool_waiter *waiter, const struct pool *pool,
 
 /* Remember which target is reserved: for us alone, so with a reference if our own view may not know
  * it. */
-static void take_target(struct session *session, struct target *target, enum tier tier, bool held)
+static void take_target(struct session *session, struct target *target, bool held)
 {
 	session->target = target;
 	session->target_held = held;
-	session->cross_zone = tier == TIER_REMOTE;
+	session->cross_zone = atomic_load_explicit(&target->cross_zone, memory_order_relaxed);
 }
 
 /* Reserve a slot on the best member that has not been tried: 0, or negative as balance_pick(). */
@@ -123,7 +123,7 @@ static int choose(struct session *session, struct pool_view *pool)
 		return index;
 	if (held)
 		target_get(pool->pool->targets[index]);
-	take_target(session, pool->pool->targets[index], pool->pool->tier_of[index], held);
+	take_target(session, pool->pool->targets[index], held);
 	return 0;
 }
 
@@ -293,15 +293,6 @@ void session_dial(struct session *session)
 			return;
 }
 
-/* Which tier a target is in now, wherever it came from. */
-static enum tier tier_of(const struct pool *pool, const struct target *target)
-{
-	for (size_t i = 0; i < pool->target_count; i++)
-		if (pool->targets[i] == target)
-			return pool->tier_of[i];
-	return TIER_LOCAL;
-}
-
 void session_dial_granted(struct session *session, struct target *target)
 {
 	if (!target_is_welcoming(target)) { /* since it was granted */
@@ -310,7 +301,7 @@ void session_dial_granted(struct session *session, struct target *target)
 		session_dial(session);
 		return;
 	}
-	take_target(session, target, tier_of(session_pool_now(session)->pool, target), true);
+	take_target(session, target, true);
 	if (!dial_target(session))
 		session_dial(session);
 }

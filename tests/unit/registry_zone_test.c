@@ -55,11 +55,35 @@ START_TEST(zones_do_not_matter_where_no_target_stands_in_ours)
 }
 END_TEST
 
+/* Bit n is set when bytes to the target of zone n cross zones. */
+static unsigned crossed(const char *own)
+{
+	unsigned crossed = 0;
+
+	ck_assert_int_eq(registry_set_zone(rig, own), 0);
+	for (unsigned i = 0; i < COUNT(zones); i++)
+		if (atomic_load(&nth(1 + i)->target->cross_zone))
+			crossed |= 1U << i;
+	return crossed;
+}
+
+START_TEST(zones_are_crossed_where_both_are_known_whether_or_not_they_matter)
+{
+	put_zones();
+	ck_assert_uint_eq(crossed(NULL), 0);
+	ck_assert_uint_eq(crossed("us-east-1b"), 0x1f & ~(1U << 2));
+	ck_assert_uint_eq(crossed("eu-west-1a"), 0x1f);
+	ck_assert_uint_eq(crossed("use1-az1,us-east-1a"), 0x1f & ~3U);
+	ck_assert_uint_eq(crossed(NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		target_labelled_with_any_name_of_the_own_zone_is_local,
 		zones_do_not_matter_where_no_target_stands_in_ours,
+		zones_are_crossed_where_both_are_known_whether_or_not_they_matter,
 	};
 
 	return run_rigged("registry_zone", tests, COUNT(tests), rig_setup, rig_shut);
