@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read /metrics, ask promtool about it, and say which counters a test sees move."""
+
+import functools
+import re
+import subprocess
+
+from .tools import need
+from .wait import eventually
+
+_SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$')
+_LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+
+moved = set()  # counters that some test has said it moves
+
+
+class Metrics:
+    """One scrape. Samples by name, and each metric's type and help."""
+
+    def __init__(self, text):
+        self.text, self.types, self.help, self.samples = text, {}, {}, {}
+        for line in text.splitlines():
+            if line.startswith("# "):
+                _, kind, name, rest = line.split(" ", 3)
+                (self.types if kind == "TYPE" else self.help)[name] = rest
+                continue
+            match = _SAMPLE.match(line)
+            assert match, f"no sample: {line!r}"
+            name, labels, value = match.groups()
+            found = self.samples.setdefault(name, {})
+            key = tuple(_LABEL.findall(labels or ""))
+            assert key not in found, f"twice: {line!r}"
+            found[key] = float(value)
+
+    def get(self, name, **labels):
+        """{labels: value} of the samples that have these labels."""
+        wanted = set(labels.items())
+        return {k: v for k, v in self.samples.get(name, {}).items() if wanted <= set(k)}
+
+    def sum(self, name, **labels):
+        """A histogram's is the count of what it saw."""
+        if self.types.get(name) == "histogram":
+            name += "_count"
+        return sum(self.get(name, **labels).values())
+
+
+def scrape(admin):
+    answer = admin.ask("GET", "/metrics")
+    assert answer.status == 200, answer
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return Metrics(answer.text)
+
+
+def wait_metric(admin, name, wanted, within=8.0, **labels):
+    """Until the sum is `wanted`, or a function of that name says so; the scrape that had it."""
+    is_it = wanted if callable(wanted) else lambda value: value == wanted
+
+    def look():
+        seen = scrape(admin)
+        value = seen.sum(name, **labels)
+        assert is_it(value), f"{name} {labels} is {value}"
+        return seen
+
+    return eventually(look, f"{name} {labels}", within)
+
+
+def moves(*names):
+    """The test moves these counters, of the proxy whose Admin it returns."""
+    moved.update(names)
+
+    def decorate(test):
+        @functools.wraps(test)
+        def run(*args, **kwargs):
+            admin = test(*args, **kwargs)
+            for name in names:
+                wait_metric(admin, name, lambda value: value > 0)
+
+        return run
+
+    return decorate
+
+
+def promtool(*args, stdin=None):
+    done = subprocess.run(
+        [need("promtool"), *map(str, args)], input=stdin, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, f"promtool {args}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
