@@ -14,7 +14,8 @@
 
 #define RETRY_TOKENS_MAX (100 * RETRY_COST)
 #define RETRY_TOKENS_MIN (10 * RETRY_COST) /* to start with */
-#define RAMP_CREDIT_MAX  (2 * RAMP_UNIT)   /* who was not asked for long gets no burst */
+#define SEARCH_MAX       64
+#define RAMP_CREDIT_MAX  (2 * RAMP_UNIT) /* who was not asked for long gets no burst */
 
 static void pool_view_fini(struct pool_view *pool)
 {
@@ -94,22 +95,27 @@ struct pool_view *view_pool(struct view *view, const struct pool_state *state, s
 	return NULL;
 }
 
-/* Members mostly keep their order, so the search begins where the last one ended. */
+/* Members mostly keep their order, so the search begins where the last one ended. It ends soon, as
+ * thousands may have come and gone at once, and a worker must not be held up by a fraction of a
+ * session that one of them had saved. */
 static void inherit_ramps(struct pool_view *view, const struct pool_view *before)
 {
 	const struct pool *now = view->pool, *then = before->pool;
-	size_t at = 0;
+	size_t most = then->ramp_count < SEARCH_MAX ? then->ramp_count : SEARCH_MAX;
+	size_t from = 0;
 
 	for (size_t i = 0; i < now->ramp_count; i++) {
 		const struct target *target = now->targets[now->ramps[i].index];
 		uint32_t tier = now->tier_of[now->ramps[i].index];
 
 		view->ramps[i].picks = view->picks[tier];
-		for (size_t j = 0; j < then->ramp_count; j++, at++) {
-			at = at < then->ramp_count ? at : 0;
+		for (size_t j = 0; j < most; j++) {
+			size_t at = (from + j) % then->ramp_count;
+
 			if (then->targets[then->ramps[at].index] != target)
 				continue;
-			view->ramps[i] = before->ramps[at++];
+			view->ramps[i] = before->ramps[at];
+			from = at + 1;
 			break;
 		}
 	}

@@ -32,6 +32,7 @@ struct pool_view {
 	uint64_t picks[TIERS];   /* sessions that asked this tier */
 	struct ramp_view *ramps; /* one per struct pool_ramp, or NULL */
 	uint32_t next_closed;    /* member to begin with when all are closed */
+	uint32_t next_asked;     /* the same, when they are asked one by one */
 	uint32_t local_credit;   /* thousandths of a session that TIER_LOCAL is owed */
 	uint64_t budget_refilled_us;
 	uint32_t retry_tokens;

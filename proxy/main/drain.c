@@ -17,6 +17,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/main/binding.h"
+#include "proxy/main/operations.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/netlink.h"
 
@@ -213,7 +214,9 @@ void drain_signal(struct supervisor *sv, bool replaced)
 		sv->phase_deadline_us = 0;
 	if (sv->phase != PHASE_SERVING)
 		return;
-	if (replaced)
+	if (replaced) {
 		log_event(LOG_INFO, "replaced", "by another process");
+		operations_yield(sv);
+	}
 	enter(sv, PHASE_LAME_DUCK, "drain_lame_duck", replaced ? 0 : lame_duck_us);
 }

@@ -281,6 +281,12 @@ void operations_published(struct supervisor *sv, int err)
 		admin_published(sv->admin, sv->ticket, err);
 }
 
+void operations_yield(struct supervisor *sv)
+{
+	if (sv->admin)
+		admin_yield(sv->admin);
+}
+
 void operations_stop(struct supervisor *sv)
 {
 	admin_stop(sv->admin);

@@ -17,4 +17,7 @@ int operations_start(struct supervisor *sv);
 /* Whoever waits for a change is answered: every worker runs by it now, or `err` says why not. */
 void operations_published(struct supervisor *sv, int err);
 
+/* A successor serves the same addresses: leave newcomers to it. */
+void operations_yield(struct supervisor *sv);
+
 void operations_stop(struct supervisor *sv);

@@ -194,6 +194,9 @@ static void drop_attempt(struct session *session)
 	session->backend =
 		(struct leg){.source = {.on_event = session->backend.source.on_event, .fd = -1}};
 	session->to_backend.blocked = false;
+	if (session->closing_target)
+		session->closing = 0;
+	session->closing_target = false;
 	ports_give_back(&session->lease);
 	session_release_target(session);
 }

@@ -99,17 +99,18 @@ struct session {
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
 	uint8_t retries;
-	uint8_t state;          /* enum session_state */
-	uint8_t reason;         /* enum reason, once it is known */
-	uint8_t first_fin;      /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
-	uint8_t closing;        /* enum reason of our own closing that waits for a quiet moment */
-	bool attempted : 1;     /* at least one target was dialed */
-	bool matured : 1;       /* lived long enough for keepalive to be worth its system calls */
-	bool client_failed : 1; /* while FLUSHING: which leg did */
-	bool header_begun : 1;  /* while GREETING: part of a PROXY header is here */
-	bool is_probe : 1;      /* it said so (LOCAL), or never said a byte */
-	bool target_held : 1;   /* with a reference: our own view may not know the target */
-	bool cross_zone : 1;    /* the target is in another zone */
+	uint8_t state;           /* enum session_state */
+	uint8_t reason;          /* enum reason, once it is known */
+	uint8_t first_fin;       /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
+	uint8_t closing;         /* enum reason of our own closing that waits for a quiet moment */
+	bool attempted : 1;      /* at least one target was dialed */
+	bool matured : 1;        /* lived long enough for keepalive to be worth its system calls */
+	bool client_failed : 1;  /* while FLUSHING: which leg did */
+	bool header_begun : 1;   /* while GREETING: part of a PROXY header is here */
+	bool is_probe : 1;       /* it said so (LOCAL), or never said a byte */
+	bool target_held : 1;    /* with a reference: our own view may not know the target */
+	bool cross_zone : 1;     /* the target is in another zone */
+	bool closing_target : 1; /* `closing` is about the target, not about the session */
 };
 
 struct session_cache *session_cache_new(void);
@@ -130,6 +131,11 @@ void session_begin(struct session_env *env, struct view *view, size_t listener_i
  * if there was none within `wait_ms` more. */
 void session_close(struct session *session, enum reason reason, uint32_t delay_ms,
 		   uint32_t wait_ms);
+
+/* The same, because of its target: one that is still dialed may fail, and then the session goes on
+ * with another. */
+void session_close_for_target(struct session *session, enum reason reason, uint32_t delay_ms,
+			      uint32_t wait_ms);
 
 /* What a closing is called that found no quiet moment. */
 enum reason session_reason_by_force(enum reason reason);

@@ -262,6 +262,7 @@ void session_close(struct session *session, enum reason reason, uint32_t delay_m
 		session_end(session, session_reason_by_force(reason), RESET_BOTH);
 		return;
 	}
+	session->closing_target = false;
 	if (session->closing && session->closing_until_us <= until_us)
 		return;
 	session->closing = (uint8_t)reason;
@@ -269,4 +270,13 @@ void session_close(struct session *session, enum reason reason, uint32_t delay_m
 	session->closing_until_us = until_us;
 	if (session->state == SESSION_RELAYING)
 		session_arm_relaying(session);
+}
+
+void session_close_for_target(struct session *session, enum reason reason, uint32_t delay_ms,
+			      uint32_t wait_ms)
+{
+	bool before = session->closing && !session->closing_target;
+
+	session_close(session, reason, delay_ms, wait_ms);
+	session->closing_target = !before;
 }

@@ -14,6 +14,7 @@
 #include "proxy/view.h"
 
 #define THOUSAND 1000
+#define WALK_MAX 256
 
 static int pick_member(struct pool_view *pool, enum tier tier, const struct balance_query *query)
 {
@@ -24,6 +25,30 @@ static int pick_member(struct pool_view *pool, enum tier tier, const struct bala
 		return index;
 	other = balance_pick(pool->tiers[tier].steady, query);
 	return other < 0 ? index : other;
+}
+
+static bool is_tried(const struct balance_query *query, size_t index)
+{
+	for (int i = 0; i < query->tried_count; i++)
+		if (query->tried[i] == index)
+			return true;
+	return false;
+}
+
+/* More were named that had no slot than a query remembers, as with a `connect_rate` that many are
+ * ahead of. So ask them one by one, some each time. */
+static int walk(struct pool_view *pool, enum tier tier, const struct balance_query *query)
+{
+	size_t count = pool->pool->target_count;
+
+	for (size_t i = 0; i < count && i < WALK_MAX; i++) {
+		size_t index = pool->next_asked++ % count;
+
+		if (pool->pool->weights[index] && pool->pool->tier_of[index] == tier &&
+		    !is_tried(query, index) && target_reserve(pool->pool->targets[index]))
+			return (int)index;
+	}
+	return BALANCE_FULL;
 }
 
 /* Whoever has no slot for us (another worker was faster, or it is too soon for its connect rate) is
@@ -41,7 +66,7 @@ static int reserve_in(struct pool_view *pool, enum tier tier, const struct balan
 		if (target_reserve(pool->pool->targets[index]))
 			return index;
 		if (left.tried_count == BALANCE_TRIED_MAX)
-			return BALANCE_FULL;
+			return walk(pool, tier, query);
 		left.tried[left.tried_count++] = (uint32_t)index;
 	}
 	return left.tried_count > query->tried_count ? BALANCE_FULL : index;
@@ -69,14 +94,6 @@ static int tell(int known, int none)
 					 [-BALANCE_FULL] = 4};
 
 	return weight[-none] > weight[-known] ? none : known;
-}
-
-static bool is_tried(const struct balance_query *query, size_t index)
-{
-	for (int i = 0; i < query->tried_count; i++)
-		if (query->tried[i] == index)
-			return true;
-	return false;
 }
 
 /* Targets are closed at once, and what serves instead comes with the next view, a moment later; or

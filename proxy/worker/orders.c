@@ -72,14 +72,16 @@ static bool visit_to_close(struct session_sweep *sweep, struct session *session)
 {
 	struct errand *errand = container_of(sweep, struct errand, sweep);
 	const struct worker_message *message = &errand->message;
+	uint32_t delay_ms = session_jitter(sweep->env, message->jitter_ms);
 
 	if (!concerns(message, session))
 		return true;
 	if (message->rst)
 		session_abort(session, session_reason_by_force(reason_of(message)));
+	else if (message->op == WORKER_CLOSE)
+		session_close(session, REASON_DRAIN, delay_ms, message->wait_ms);
 	else
-		session_close(session, reason_of(message),
-			      session_jitter(sweep->env, message->jitter_ms), message->wait_ms);
+		session_close_for_target(session, reason_of(message), delay_ms, message->wait_ms);
 	return true;
 }
 

@@ -219,6 +219,27 @@ def test_a_successor_takes_the_addresses_over(sluice, backend, doors):
     assert doors.probing().ask("GET", "/healthz").status == 200
 
 
+def test_a_predecessor_that_still_drains_answers_nobody(sluice, backend, doors, keep):
+    listen = free_address()
+    config = simple(text(listen), text(backend(echo).address), admin=doors.conf)
+    first = sluice(config=config)
+    client = keep(connect(listen))
+    client.sendall(b"hello")
+    assert client.recv(5) == b"hello"
+    second = sluice("--replace", config=config)
+    first.wait_event("drain_sessions")
+
+    def all_by_the_second():
+        pids = {doors.reading().get("/v1/status")["pid"] for _ in range(30)}
+        return pids == {second.pid}
+
+    eventually(all_by_the_second, "the first one lets go of the address")
+    assert first.alive()
+    client.close()
+    assert first.wait_exit() == 0
+    assert doors.full().get("/v1/status")["pid"] == second.pid
+
+
 # ---- the probe ----
 
 

@@ -299,6 +299,23 @@ START_TEST(target_that_is_ahead_of_its_rate_is_passed_by)
 }
 END_TEST
 
+START_TEST(one_of_many_that_is_due_is_found_whatever_the_algorithm_names)
+{
+	char list[1024] = "";
+
+	for (int i = 0; i < 40; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s\"10.0.0.%d:80\"",
+			 i ? "," : "", i + 1);
+	open_pool(", balance: first, connect_rate: 1", list);
+	for (int i = 0; i < 40; i++)
+		ck_assert_int_ge(reserve(), 0);
+	ck_assert_int_eq(reserve(), BALANCE_FULL);
+	for (int i = 0; i < 40; i++)
+		ck_assert_uint_eq(target_inflight(pool->pool->targets[i]), 1);
+	close_pool();
+}
+END_TEST
+
 START_TEST(free_slots_go_to_those_who_wait_in_their_order)
 {
 	struct pool_mailbox mailbox;
@@ -343,6 +360,7 @@ int main(void)
 		full_pool_is_full_whatever_its_targets_have,
 		closed_targets_are_used_only_while_nobody_else_is_known,
 		target_that_is_ahead_of_its_rate_is_passed_by,
+		one_of_many_that_is_due_is_found_whatever_the_algorithm_names,
 		free_slots_go_to_those_who_wait_in_their_order,
 	};
 

@@ -260,6 +260,52 @@ START_TEST(session_told_to_close_while_dialing_closes_once_connected)
 }
 END_TEST
 
+static int second; /* listening, beside rig.listener */
+
+/* Dialing a target whose sessions are all closed; then that attempt fails. */
+static void fail_while_closing(void)
+{
+	struct addr other;
+	char list[128], text[ADDR_TEXT];
+
+	second = listen_on("127.0.0.1:0", 8);
+	other = local_of(second);
+	snprintf(list, sizeof(list), "@, \"%s\"", addr_format(&other, text));
+	rig_open_with("", ", balance: first", list, "log: json");
+	rig_begin(0);
+	ck_assert_uint_eq(rig.session->state, SESSION_DIALING);
+	session_close_for_target(rig.session, REASON_TARGET_REMOVED, 0, 10000);
+}
+
+static void expect_to_live(bool lives)
+{
+	session_attempt_failed(rig.session, REASON_CONNECT_TIMEOUT);
+	rig_until(rig.session->state == SESSION_RELAYING);
+	rig.server = accept_from(second);
+	rig_pass(20000);
+	ck_assert_uint_eq(rig.env.session_count, lives);
+	if (lives)
+		session_abort(rig.session, REASON_DRAIN_RST);
+	rig_turn();
+	rig_close();
+	close(second);
+}
+
+START_TEST(session_whose_target_s_are_closed_lives_on_with_another)
+{
+	fail_while_closing();
+	expect_to_live(true);
+}
+END_TEST
+
+START_TEST(session_told_to_close_as_well_closes_on_any_target)
+{
+	fail_while_closing();
+	session_close(rig.session, REASON_DRAIN, 0, 15000);
+	expect_to_live(false);
+}
+END_TEST
+
 START_TEST(keepalive_is_set_once_a_session_has_lived_a_second)
 {
 	rig_open(", tcp: {keepalive: {idle: 45s, interval: 5s, count: 4}, user_timeout: 70s}");
@@ -403,6 +449,8 @@ int main(void)
 		session_told_to_close_waits_one_second_after_the_last_byte,
 		session_told_to_close_that_holds_bytes_is_reset_at_the_deadline,
 		session_told_to_close_while_dialing_closes_once_connected,
+		session_whose_target_s_are_closed_lives_on_with_another,
+		session_told_to_close_as_well_closes_on_any_target,
 		keepalive_is_set_once_a_session_has_lived_a_second,
 		user_timeout_is_lifted_while_a_client_does_not_read_and_put_back,
 		short_user_timeout_is_lifted_in_time_as_well,
