@@ -40,7 +40,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net replay readme bench soak asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluicectl ## build both programs (what a bare `make` does)
 
@@ -59,6 +59,10 @@ check: $(UNIT) ## unit tests alone: quick
 
 net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
+
+screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a real proxy
+	@mkdir -p packaging
+	@$(TEST_ENV) $(PYTHON) -B tests/net/screenshot packaging/dashboard.png
 
 soak: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
 	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net

@@ -16,6 +16,7 @@
 
 #define REQUEST_SEGMENTS  6 /* no path of the API has more */
 #define REQUEST_ARGUMENTS 8
+#define REQUEST_NONCE     33 /* 128 bits in hex, and a NUL */
 
 struct admin_request;
 struct desk;
@@ -77,9 +78,10 @@ struct admin_request {
 	/* The answer. */
 	int status; /* of HTTP; 0: there is none yet */
 	json_t *answer;
-	char *text;        /* instead of `answer` */
-	const char *type;  /* of `text` */
-	const char *allow; /* for 405 */
+	char *text;                /* instead of `answer` */
+	const char *type;          /* of `text` */
+	char nonce[REQUEST_NONCE]; /* what `text` names to run its own script; "": it has none */
+	const char *allow;         /* for 405 */
 };
 
 /* A request for `url`, still encoded. NULL without memory. */

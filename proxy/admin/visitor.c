@@ -9,6 +9,7 @@
  * freed when it comes back after all).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -131,23 +132,39 @@ void visitor_completed(void *door, struct MHD_Connection *connection, void **mar
 
 /* --- answering --- */
 
-/* Nothing that is shown can be taken for something else, kept, or fetch anything. */
-static bool add_headers(struct MHD_Response *response, const char *type, const char *allow)
+/* A page may run what stands in it, and talk to us alone; anything else may do nothing at all. */
+static bool add_policy(struct MHD_Response *response, const struct admin_request *request)
+{
+	char policy[256] = "default-src 'none'; frame-ancestors 'none'";
+
+	if (request && *request->nonce)
+		snprintf(policy, sizeof(policy),
+			 "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
+			 "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+			 "frame-ancestors 'none'",
+			 request->nonce, request->nonce);
+	return MHD_add_response_header(response, "Content-Security-Policy", policy);
+}
+
+/* Nothing that is shown can be taken for something else, kept, or fetch anything. `request` may be
+ * NULL. */
+static bool add_headers(struct MHD_Response *response, const char *type,
+			const struct admin_request *request)
 {
 	bool ok = MHD_add_response_header(response, "Content-Type", type) &&
 		  MHD_add_response_header(response, "Cache-Control", "no-store") &&
+		  MHD_add_response_header(response, "Referrer-Policy", "no-referrer") &&
 		  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") &&
 		  MHD_add_response_header(response, "X-Frame-Options", "DENY") &&
-		  MHD_add_response_header(response, "Content-Security-Policy",
-					  "default-src 'none'; style-src 'unsafe-inline'; "
-					  "script-src 'unsafe-inline'; connect-src 'self'; "
-					  "img-src data:");
+		  add_policy(response, request);
 
-	return ok && (!allow || MHD_add_response_header(response, "Allow", allow));
+	return ok && (!request || !request->allow ||
+		      MHD_add_response_header(response, "Allow", request->allow));
 }
 
 static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const char *type,
-				 const char *allow, char *text, enum MHD_ResponseMemoryMode mode)
+				 const struct admin_request *request, char *text,
+				 enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, mode);
 	enum MHD_Result result = MHD_NO;
@@ -157,7 +174,7 @@ static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const
 			free(text);
 		return MHD_NO;
 	}
-	if (add_headers(response, type, allow))
+	if (add_headers(response, type, request))
 		result = MHD_queue_response(visitor->connection, status, response);
 	MHD_destroy_response(response);
 	arm(visitor, TRANSPORT_SEND_MS);
@@ -180,7 +197,7 @@ static enum MHD_Result send_answer(struct visitor *visitor)
 	if (!text)
 		return send_fixed(visitor, MHD_HTTP_INTERNAL_SERVER_ERROR, out_of_memory);
 	request->text = NULL;
-	return send_text(visitor, (unsigned)request->status, type, request->allow, text,
+	return send_text(visitor, (unsigned)request->status, type, request, text,
 			 MHD_RESPMEM_MUST_FREE);
 }
 
