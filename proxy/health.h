@@ -22,6 +22,7 @@ struct health;
 
 struct health_job {
 	uint64_t key;                   /* struct target_record::key */
+	uint32_t life;                  /* of that key: in another one it begins as if new */
 	struct addr addr;               /* of the target; health_conf::port replaces the port */
 	const struct health_conf *conf; /* copied, strings too */
 	enum proxy_send proxy;          /* a LOCAL (v2) or UNKNOWN (v1) header goes first */

@@ -126,6 +126,7 @@ struct target_record {
 	uint64_t added_wall_us;
 	uint64_t ramp_start_us;  /* 0: not ramping */
 	uint64_t removed_us;     /* 0: still listed by a source */
+	uint32_t returns;        /* how often it was listed again after that */
 	uint64_t drain_until_us; /* when its sessions are closed; 0: no deadline */
 	uint64_t gone_us;        /* removed and empty since; forgotten 10 minutes later */
 	enum standing standing;
@@ -201,8 +202,8 @@ int registry_remove(struct registry *registry, struct target_record *record);
 int registry_override(struct registry *registry, struct target_record *record,
 		      const struct override *override);
 
-/* Write what the state directory does not have yet: what was said in a burst waits up to 100 ms, and
- * must not be answered before. */
+/* Write what the state directory does not have yet: what was said in a burst waits up to 100 ms,
+ * and must not be answered before. */
 void registry_flush(struct registry *registry);
 
 /* A check's outcome, already judged by rise and fall. `text` as in check_text. Unknown keys are

@@ -231,6 +231,10 @@ void checker_set(struct checker *checker, struct subject_table *fresh)
 		for (struct subject **at = &fresh->buckets[i]; *at; at = &(*at)->next) {
 			struct subject *known = subject_table_take(&checker->table, (*at)->key);
 
+			if (known && known->life != (*at)->life) {
+				forget(known);
+				known = NULL;
+			}
 			if (!known)
 				enrol(checker, *at);
 			else if (!keep(at, known))

@@ -44,6 +44,7 @@ static struct subject *subject_new(const struct health_job *job, struct settings
 	if (!subject)
 		return NULL;
 	subject->key = job->key;
+	subject->life = job->life;
 	subject->proxy = job->proxy;
 	subject->settings = settings_get(settings);
 	rise_fall_init(&subject->count, job->status);

@@ -21,6 +21,7 @@ struct subject {
 	struct subject *next; /* of the same bucket */
 	struct checker *checker;
 	uint64_t key;
+	uint32_t life; /* struct health_job::life */
 	struct settings *settings;
 	struct addr addr; /* with the port to check */
 	char *path;       /* what `addr` points to if it is AF_UNIX, else NULL */

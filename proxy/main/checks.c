@@ -22,7 +22,8 @@
 #define CHECKS_MAX 512 /* under way at once */
 #define REPORTS    64
 
-/* What is checked, as one number that differs when the set of keys does. */
+/* What is checked, as one number that differs when the set of keys does, or one of them began anew:
+ * a target may leave and return between two looks. */
 static uint64_t checked_set(struct registry *registry)
 {
 	uint64_t sum = 0;
@@ -32,7 +33,8 @@ static uint64_t checked_set(struct registry *registry)
 
 		for (size_t j = 0; j < pool->target_count; j++)
 			if (!pool->targets[j]->removed_us)
-				sum += pool->targets[j]->key * UINT64_C(0x9e3779b97f4a7c15) ^ i;
+				sum += (pool->targets[j]->key * UINT64_C(0x9e3779b97f4a7c15) ^ i) *
+				       (1 + 2 * (uint64_t)pool->targets[j]->returns);
 	}
 	return sum;
 }
@@ -49,6 +51,7 @@ static size_t add_jobs(const struct pool_record *pool, struct health_job *jobs)
 		if (record->removed_us)
 			continue;
 		jobs[count++] = (struct health_job){.key = record->key,
+						    .life = record->returns,
 						    .addr = record->target->addr,
 						    .conf = &pool->conf->health,
 						    .proxy = pool->conf->proxy_protocol,

@@ -95,8 +95,8 @@ static int apply(struct supervisor *sv, struct config_ref *config)
 
 	if (!err)
 		err = publish_targets(sv, config);
-	if (err)
-		publish_configure(sv, sv->config->config);
+	if (err && publish_configure(sv, sv->config->config))
+		atomic_fetch_add(&config->refs, 1); /* the registry may still look into it */
 	return err;
 }
 

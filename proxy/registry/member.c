@@ -192,6 +192,7 @@ static void come_back(struct member *member)
 		member->roster->gone_count--;
 	record->removed_us = 0;
 	record->gone_us = 0;
+	record->returns++;
 	record->health = first_health(member->roster);
 	record->checks_passed = 0;
 	record->checks_failed = 0;

@@ -203,7 +203,8 @@ static void settle_target(const struct member *member)
 	uint32_t rate = member->roster->settings.connect_rate;
 
 	atomic_store(&target->max_connections, member->record.max_connections);
-	atomic_store(&target->connect_gap_us, rate ? (uint32_t)(US_PER_SEC / rate) : 0);
+	atomic_store(&target->connect_gap_us,
+		     rate ? (uint32_t)((US_PER_SEC + rate - 1) / rate) : 0);
 	atomic_store(&target->closed, !member->record.effective_weight);
 	if (member->record.effective_weight)
 		atomic_store(&target->shut, false);

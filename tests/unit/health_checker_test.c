@@ -359,6 +359,21 @@ START_TEST(removed_target_is_forgotten_at_any_stage)
 }
 END_TEST
 
+START_TEST(target_in_another_life_begins_as_if_new)
+{
+	prepare(100);
+	set(1);
+	run_until(4);
+	ck_assert_uint_eq(rig.reported, 1);
+	rig.jobs[0].life = 1; /* it left and returned between two looks */
+	set(1);
+	run_until(5);
+	ck_assert_uint_eq(rig.reported, 2); /* not the tenth time after the last report */
+	ck_assert_uint_le(gap_ms(4), 1);
+	finish();
+}
+END_TEST
+
 START_TEST(removed_target_takes_its_untaken_report_with_it)
 {
 	prepare(10);
@@ -500,6 +515,7 @@ int main(void)
 		other_address_or_proxy_header_is_checked_at_once,
 		check_under_way_is_begun_again_when_it_is_to_ask_for_something_else,
 		removed_target_is_forgotten_at_any_stage,
+		target_in_another_life_begins_as_if_new,
 		removed_target_takes_its_untaken_report_with_it,
 		slot_of_a_removed_target_goes_to_the_next_in_line,
 		verdict_is_reported_when_it_is_news_and_every_tenth_time,

@@ -149,6 +149,7 @@ START_TEST(target_that_returns_keeps_its_record_and_starts_unchecked)
 	pass_us(5 * US_PER_SEC);
 	put_range("control", 1, 2);
 	ck_assert_uint_eq(nth(2)->key, key);
+	ck_assert_uint_eq(nth(2)->returns, 1);
 	ck_assert_int_eq(nth(2)->health, HEALTH_UNKNOWN);
 	ck_assert_uint_eq(nth(2)->removed_us, 0);
 	ck_assert_uint_eq(nth(2)->drain_until_us, 0);

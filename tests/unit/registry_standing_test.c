@@ -172,6 +172,9 @@ START_TEST(limits_reach_the_workers)
 	ck_assert_uint_eq(nth(1)->target->connect_gap_us, 20000);
 	ck_assert_uint_eq(pool_a()->state->max_connections, 30);
 	ck_assert_uint_eq(pool_a()->state->queue_size, 9);
+	rig_pools[0].connect_rate = 600000; /* rounded so that it is never more */
+	rig_configure();
+	ck_assert_uint_eq(nth(1)->target->connect_gap_us, 2);
 	rig_pools[0].connect_rate = 0;
 	rig_configure();
 	ck_assert_uint_eq(nth(1)->target->connect_gap_us, 0);
