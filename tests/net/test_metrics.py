@@ -205,19 +205,27 @@ def test_connections_beyond_a_limit_are_counted(start, backend):
     "sluice_pool_queued_total", "sluice_pool_queue_refused_total", "sluice_pool_queue_timeouts_total"
 )
 def test_the_pools_queue_is_counted(start, backend, keep):
-    pool = {"max_connections": 1, "queue": {"size": 1, "timeout": "2s"}}
+    pool = {"max_connections": 1, "queue": {"size": 1, "timeout": "4s"}}
     admin = start(text(backend(echo).address), pool=pool, workers=1)
-    keep(_hold(admin.front))
+    holder = keep(_hold(admin.front))
     seen = scrape(admin)
     assert seen.sum("sluice_pool_sessions_open") == seen.sum("sluice_pool_sessions_limit") == 1
     assert seen.sum("sluice_pool_queue_limit") == 1
     waiting = keep(connect(admin.front))
     waiting.sendall(b"x")
     wait_metric(admin, "sluice_pool_queue_sessions", 1)
-    turned_away(admin.front, b"y")
-    wait_metric(admin, "sluice_pool_queue_refused_total", 1)
+    for _ in range(3):
+        turned_away(admin.front, b"y")
     wait_metric(admin, "sluice_pool_queue_timeouts_total", 1)
-    wait_metric(admin, "sluice_pool_queued_total", 1)
+    served = keep(connect(admin.front))
+    served.sendall(b"z")
+    wait_metric(admin, "sluice_pool_queue_sessions", 1)
+    holder.close()
+    assert read_exactly(served, 1) == b"z"
+    seen = wait_metric(admin, "sluice_pool_queue_sessions", 0)
+    assert seen.sum("sluice_pool_queued_total") == 2
+    assert seen.sum("sluice_pool_queue_refused_total") == 3
+    assert seen.sum("sluice_pool_queue_timeouts_total") == 1
     return admin
 
 
