@@ -117,6 +117,7 @@ struct target_record {
 	enum health_status health;
 	uint32_t checks_passed; /* in a row, or ... */
 	uint32_t checks_failed;
+	uint32_t checks_needed;    /* to come up; more than `rise` while it flaps. 0: `rise` */
 	uint64_t checked_wall_us;  /* 0: never */
 	uint32_t check_us;         /* how long the last one took */
 	char check_text[128];      /* what it said: "HTTP 503", "connect refused" */
@@ -213,6 +214,7 @@ struct health_report {
 	enum health_status status;
 	uint32_t passed; /* in a row */
 	uint32_t failed;
+	uint32_t needed; /* passed ones, to come up; 0: `rise` */
 	uint32_t took_us;
 	char text[128];
 };

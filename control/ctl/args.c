@@ -187,6 +187,14 @@ static int take_verb(struct parser *parser, const char *text)
 		      suggestion(verb_nearest(text), hint, sizeof(hint)));
 }
 
+/* `--wait 10m`, where the time is optional and so must follow a `=`. */
+static bool wait_lacks_value(const struct args *args)
+{
+	const char *wait = args->globals[GLOBAL_WAIT];
+
+	return wait && !*wait;
+}
+
 static int take_word(struct parser *parser, const char *text)
 {
 	struct args *args = &parser->args;
@@ -194,7 +202,9 @@ static int take_word(struct parser *parser, const char *text)
 	if (!args->verb)
 		return take_verb(parser, text);
 	if (args->word_count == VERB_WORDS || !args->verb->words[args->word_count].name)
-		return refuse(parser, "%s has no use for \"%s\"", args->verb->name, text);
+		return refuse(parser, "%s has no use for \"%s\"%s%s", args->verb->name, text,
+			      wait_lacks_value(args) ? "; a time to wait is --wait=" : "",
+			      wait_lacks_value(args) ? text : "");
 	const struct verb_word *word = &args->verb->words[args->word_count];
 
 	args->words[args->word_count++] = text;

@@ -51,6 +51,12 @@ void show_bytes(struct table *table, const json_t *object, const char *key)
 		table_add(table, "-");
 }
 
+bool show_is_gone(const json_t *target)
+{
+	return strcmp(field_text(target, "state", ""), "removed") == 0 &&
+	       !field_count(target, "open");
+}
+
 /* The server's sentence is "down since 2026-01-02T03:04:05.678Z: connect refused". */
 const char *show_reason(const json_t *target)
 {

@@ -19,6 +19,10 @@ void show_text(struct table *table, const json_t *object, const char *key);
 void show_count(struct table *table, const json_t *object, const char *key);
 void show_bytes(struct table *table, const json_t *object, const char *key);
 
+/* A removed target that carries nothing any more; the proxy keeps it for a while, for its figures.
+ */
+bool show_is_gone(const json_t *target);
+
 /* Why a target takes sessions or not, without the state and its time, which stand beside it. */
 const char *show_reason(const json_t *target);
 

@@ -17,6 +17,7 @@
 #include "control/ctl/show.h"
 #include "control/ctl/targets.h"
 #include "control/ctl/wait.h"
+#include "proxy/base/clock.h"
 
 #define NAME_BYTES 256
 #define GONE       404
@@ -29,16 +30,36 @@ void target_path(const struct ctl *ctl, const char *rest, struct path *ret_path)
 	path_query(ret_path, "pool", args_option(&ctl->args, "--pool"));
 }
 
+/* What is asked of it beyond its state: an own weight, and when its sessions are closed. */
+static void add_terms(struct table *table, const json_t *target)
+{
+	const json_t *override = json_object_get(target, "override");
+	char left[SHOW_AGE];
+
+	if (field_known(override, "weight"))
+		table_addf(table, "its weight is %" PRIu64 " instead of %" PRIu64,
+			   field_count(override, "weight"), field_count(target, "weight"));
+	if (field_known(override, "until"))
+		table_addf(table, "that ends by itself %s, at %s",
+			   show_age_text(field_wall_us(override, "until"), clock_wall_us(), left),
+			   field_text(override, "until", "?"));
+	if (field_known(target, "drain_deadline") && field_count(target, "open"))
+		table_addf(table, "what is still open %s is closed then",
+			   show_age_text(field_wall_us(target, "drain_deadline"), clock_wall_us(),
+					 left));
+}
+
 void target_print(struct ctl *ctl, const json_t *target)
 {
 	const char *state = field_text(target, "state", "?");
 	uint64_t open = field_count(target, "open");
 	struct table *table = table_new((const struct column[]){{.title = ""}}, 1);
 
-	table_addf(table, "%s in pool %s is %s: %s; %" PRIu64 " open session%s",
+	table_addf(table, "%s in pool %s: %s (%s); %" PRIu64 " open session%s",
 		   field_text(target, "name", "?"), field_text(target, "pool", "?"), state,
 		   show_reason(target), open, open == 1 ? "" : "s");
 	table_colour(table, show_state_colour(state));
+	add_terms(table, target);
 	table_finish(table, &ctl->screen);
 }
 

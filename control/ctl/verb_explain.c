@@ -44,7 +44,7 @@ static void add_health(struct table *table, const json_t *target)
 		show_text(table, health, "status");
 		return;
 	}
-	table_addf(table, "%s: %s (%" PRIu64 " in a row %s, the last %s ago, took %.1f ms)",
+	table_addf(table, "%s: %s (%" PRIu64 " in a row %s; reported %s ago, took %.1f ms)",
 		   field_text(health, "status", "?"), field_text(health, "text", "?"),
 		   failed ? failed : passed, failed ? "failed" : "passed",
 		   show_age_text(field_wall_us(health, "checked"), clock_wall_us(), ago),

@@ -85,7 +85,9 @@ static json_t *read_set(struct ctl *ctl)
 	json_t *set = strcmp(name, "-") == 0 ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
 					     : json_load_file(name, JSON_REJECT_DUPLICATES, &error);
 
-	if (!set)
+	if (!set && error.line < 0)
+		ctl_fail("%s", error.text);
+	else if (!set)
 		ctl_fail("%s:%d:%d: %s", name, error.line, error.column, error.text);
 	if (json_is_array(set))
 		return json_pack("{s:o}", "targets", set);

@@ -14,6 +14,9 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/figures.h"
 
+/* Before so many bytes, "calls a GB" says how short sessions are, and nothing of relaying. */
+#define WORTH_A_RATE 1000000000
+
 static void add_proxy(struct table *table, const json_t *status)
 {
 	char uptime[FIGURE_TEXT];
@@ -56,7 +59,7 @@ static void add_ready(struct table *table, const json_t *status)
 static void add_configuration(struct table *table, const json_t *status)
 {
 	show_name(table, "configuration");
-	table_addf(table, "%s, generation %" PRIu64,
+	table_addf(table, "%s; change %" PRIu64 " of it or of targets",
 		   field_text(status, "config_file", "from the command line"),
 		   field_count(status, "generation"));
 }
@@ -81,6 +84,12 @@ static void add_traffic(struct table *table, const json_t *status)
 	table_addf(table, "%s and %s ever", to_clients, to_backends);
 }
 
+static uint64_t moved_bytes(const json_t *totals)
+{
+	return field_count(totals, "client_sent_bytes") +
+	       field_count(totals, "client_received_bytes");
+}
+
 static void add_calls(struct table *table, const json_t *status)
 {
 	const json_t *totals = json_object_get(status, "totals");
@@ -88,7 +97,7 @@ static void add_calls(struct table *table, const json_t *status)
 	if (!field_known(totals, "syscalls_per_session"))
 		return;
 	show_name(table, "system calls");
-	if (field_known(totals, "syscalls_per_gb"))
+	if (field_known(totals, "syscalls_per_gb") && moved_bytes(totals) >= WORTH_A_RATE)
 		table_addf(table, "%.1f a session, %.0f a GB",
 			   field_number(totals, "syscalls_per_session"),
 			   field_number(totals, "syscalls_per_gb"));

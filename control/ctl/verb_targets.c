@@ -35,16 +35,39 @@ static const struct column columns[] = {
 	{.title = "REASON", .least = 12, .drop = 2},
 };
 
-/* Its own, and in brackets what it amounts to when that is something else. */
+/* The operator's, and its source's in brackets; 0 while it takes nothing goes without saying. */
 static void add_weight(struct table *table, const json_t *target)
 {
+	const json_t *override = json_object_get(target, "override");
 	uint64_t weight = field_count(target, "weight");
-	uint64_t effective = field_count(target, "effective_weight");
 
-	if (weight == effective || !field_known(target, "effective_weight"))
-		table_addf(table, "%" PRIu64, weight);
+	if (field_known(override, "weight"))
+		table_addf(table, "%" PRIu64 " (%" PRIu64 ")", field_count(override, "weight"),
+			   weight);
 	else
-		table_addf(table, "%" PRIu64 " (%" PRIu64 ")", weight, effective);
+		table_addf(table, "%" PRIu64, weight);
+}
+
+/* What simply serves needs no reason, unless somebody had a hand in it. */
+static void add_reason(struct table *table, const json_t *target)
+{
+	const json_t *override = json_object_get(target, "override");
+	const char *why = field_text(override, "why", "");
+
+	if (strcmp(field_text(target, "state", "?"), "serving") != 0)
+		table_add(table, show_reason(target));
+	else if (field_known(override, "weight"))
+		table_addf(table, "weight by %s%s%s", field_text(override, "who", "?"),
+			   *why ? ": " : "", why);
+	else
+		table_add(table, "");
+}
+
+static bool is_wanted(const struct listing *listing, const json_t *target)
+{
+	if (listing->state)
+		return strcmp(listing->state, field_text(target, "state", "")) == 0;
+	return !show_is_gone(target);
 }
 
 static void add_target(struct table *table, const json_t *target)
@@ -63,7 +86,7 @@ static void add_target(struct table *table, const json_t *target)
 	show_bytes(table, target, "sent_bytes");
 	show_bytes(table, target, "received_bytes");
 	show_text(table, target, "zone");
-	table_add(table, strcmp(state, "serving") == 0 ? "" : show_reason(target));
+	add_reason(table, target);
 }
 
 static int add_pool(void *context, const struct reply *pool)
@@ -73,7 +96,7 @@ static int add_pool(void *context, const struct reply *pool)
 	size_t i;
 
 	json_array_foreach (members, i, target)
-		if (!listing->state || strcmp(listing->state, field_text(target, "state", "")) == 0)
+		if (is_wanted(listing, target))
 			add_target(listing->table, target);
 	return CTL_OK;
 }

@@ -48,7 +48,7 @@ const struct verb_option global_options[GLOBALS] = {
 	[GLOBAL_JSON] = {"--json", .doc = "print the API's own answer, for scripts"},
 	[GLOBAL_WAIT] =
 		{"--wait", "TIMEOUT", WORD_DURATION, .optional = true,
-		 .doc = "return once it is done (drained, reloaded, gone), at most TIMEOUT"},
+		 .doc = "return once it is done (drained, reloaded, gone); --wait=10m: or then"},
 	[GLOBAL_HELP] = {"--help", .doc = "help on the program or on a verb"},
 	[GLOBAL_VERSION] = {"--version", .doc = "print the version"},
 };
@@ -66,6 +66,11 @@ const struct verb verbs[] = {
 		.name = "pools",
 		.group = LOOK,
 		.doc = "pools: targets usable and healthy, sessions, queues",
+		.more = "USABLE counts targets that may take sessions, backups among them, and "
+			"HEALTHY\n"
+			"the primary ones alone, of those that nobody took out. WAITING is now; "
+			"QUEUED,\n"
+			"REFUSED (the queue was full) and TIMED OUT are since the start.",
 		.examples = "sluicectl pools\n"
 			    "sluicectl pools --json | jq -r '.pools[] | select(.panic) | .name'",
 		.run = verb_pools,
@@ -74,8 +79,13 @@ const struct verb verbs[] = {
 		.name = "targets",
 		.group = LOOK,
 		.doc = "targets: state, weight, sessions, and why one is out",
-		.more = "With --json and no POOL the answers for all pools stand in one object,\n"
-			"{\"pools\": [...]}.",
+		.more = "WEIGHT is the operator's where there is one, and its source's in "
+			"brackets. SENT\n"
+			"and RECEIVED are to and from the target, FAILED counts connects. Removed "
+			"targets\n"
+			"are shown while they have sessions, or with --state removed. With --json "
+			"and no\n"
+			"POOL the answers for all pools stand in one object, {\"pools\": [...]}.",
 		.examples = "sluicectl targets\n"
 			    "sluicectl targets api --state down",
 		.words = {{.name = "POOL", .kind = WORD_POOL, .optional = true}},
@@ -97,9 +107,7 @@ const struct verb verbs[] = {
 		.name = "sessions",
 		.group = LOOK,
 		.doc = "open sessions: who talks to which target, how much, how long",
-		.more = "With --json it is one page of the API, which says in `next` what to give "
-			"to\n"
-			"--after.",
+		.more = "With --json it is one page; its `next` is what to give to --after.",
 		.examples = "sluicectl sessions --target 10.0.1.10:8443\n"
 			    "sluicectl sessions --top --limit 10\n"
 			    "sluicectl sessions --json --limit 5000 | jq '.sessions | length'",
@@ -193,7 +201,10 @@ const struct verb verbs[] = {
 		.group = CHANGE,
 		.doc = "give a target no new sessions, and let those it has go on",
 		.more = NAMED
-		"\n--self drains the proxy: it takes nothing new and ends with its last session;\n"
+		"\nSessions that are still open after the pool's drain_timeout (5m by default) "
+		"are\n"
+		"closed. It survives reload, push and restart; `undrain` ends it.\n"
+		"--self drains the proxy: it takes nothing new and ends with its last session;\n"
 		"with --wait, sluicectl returns when the process is gone.",
 		.examples = "sluicectl drain 10.0.1.10:8443 --wait=10m --why \"kernel update\"\n"
 			    "sluicectl drain 10.0.1.10:8443 --for 1h\n"
@@ -224,7 +235,9 @@ const struct verb verbs[] = {
 		.name = "maint",
 		.group = CHANGE,
 		.doc = "put a target into maintenance: no new sessions, no health checks",
-		.more = NAMED "\n`undrain` ends it.",
+		.more = NAMED
+		"\nIts sessions go on, without a deadline. It survives reload, push and "
+		"restart;\n`undrain` ends it.",
 		.examples =
 			"sluicectl maint 10.0.1.10:8443 --until 2026-01-02T06:00:00Z --why disk\n"
 			"sluicectl maint 10.0.1.10:8443 --wait",
@@ -237,6 +250,7 @@ const struct verb verbs[] = {
 		.name = "add-target",
 		.group = CHANGE,
 		.doc = "add a target by hand (source \"operator\")",
+		.more = "It survives reload, and restart if there is a state_directory.",
 		.examples = "sluicectl add-target api 10.0.1.12:8443\n"
 			    "sluicectl add-target api 10.0.1.13:8443 --weight 10 --backup",
 		.words = {{.name = "POOL", .kind = WORD_POOL},
@@ -300,8 +314,8 @@ const struct verb verbs[] = {
 		.group = CHANGE,
 		.doc = "close one session",
 		.more = "ID is the first column of `sessions`.",
-		.examples = "sluicectl kill-session 281474976710668\n"
-			    "sluicectl kill-session 281474976710668 --rst",
+		.examples = "sluicectl kill-session 4711\n"
+			    "sluicectl kill-session 4711 --rst",
 		.words = {{.name = "ID", .kind = WORD_NUMBER}},
 		.options = {{"--rst", .doc = "reset it at once"}},
 		.run = verb_kill_session,
@@ -320,9 +334,7 @@ const struct verb verbs[] = {
 		.name = "reload",
 		.group = PROXY,
 		.doc = "read the configuration again; prints its errors, which change nothing",
-		.more = "It returns when every worker runs the new one, at most 60s later unless "
-			"--wait\n"
-			"says otherwise.",
+		.more = "It returns when every worker runs the new one; without --wait after 60s.",
 		.examples = "sluicectl reload\n"
 			    "sluicectl reload --wait=2m",
 		.waits = true,

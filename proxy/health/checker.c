@@ -93,11 +93,13 @@ static void describe(const struct subject *subject, struct health_report *ret_re
 	const struct rise_fall *count = &subject->count;
 	const struct verdict *verdict = &subject->check.verdict;
 
-	*ret_report = (struct health_report){.key = subject->key,
-					     .status = count->status,
-					     .passed = count->passed,
-					     .failed = count->failed,
-					     .took_us = verdict->took_us};
+	*ret_report =
+		(struct health_report){.key = subject->key,
+				       .status = count->status,
+				       .passed = count->passed,
+				       .failed = count->failed,
+				       .needed = rise_fall_needed(count, &subject->settings->conf),
+				       .took_us = verdict->took_us};
 	if (count->status == HEALTH_GOING_UP && count->rise_factor > 1)
 		snprintf(ret_report->text, sizeof(ret_report->text),
 			 "%s; it flaps, so %u in a row are needed", verdict->text,

@@ -64,6 +64,7 @@ static struct binding *binding_new(const struct listener_conf *conf, uint16_t po
 		return NULL;
 	list_init(&binding->link);
 	binding->steer_fd = -1;
+	snprintf(binding->name, sizeof(binding->name), "%s", conf->name);
 	binding->bound = conf->bind;
 	binding->bound.port = port;
 	binding->fd_count = conf->bind.family == AF_UNIX ? 1 : workers;

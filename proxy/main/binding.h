@@ -20,8 +20,9 @@ struct binding {
 	struct addr actual; /* as bound: 0.0.0.0 for [::] on a host without IPv6 */
 	struct addr local;  /* for sessions to log; family 0 on a wildcard */
 	uint64_t key;
-	char *path; /* of a Unix socket; what the addresses borrow */
-	dev_t dev;  /* of that path as we made it */
+	char name[32]; /* of its listener, for the log; cut to fit */
+	char *path;    /* of a Unix socket; what the addresses borrow */
+	dev_t dev;     /* of that path as we made it */
 	ino_t ino;
 	int *fds; /* until they are handed over */
 	unsigned fd_count;

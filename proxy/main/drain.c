@@ -81,7 +81,8 @@ static bool is_settled(const struct binding *binding)
 		return true;
 	if (clock_us() < binding->drain_deadline_us)
 		return false;
-	log_event(LOG_WARN, "listener_closed_early", "handshakes=%u", embryos);
+	log_event(LOG_WARN, "listener_closed_early", "listener=%s handshakes=%u", binding->name,
+		  embryos);
 	return true;
 }
 
@@ -91,7 +92,8 @@ static void close_binding(struct supervisor *sv, struct binding *binding)
 	char text[ADDR_TEXT];
 
 	crew_tell(sv, &message);
-	log_event(LOG_INFO, "listener_closed", "bind=%s", addr_format(&binding->bound, text));
+	log_event(LOG_INFO, "listener_closed", "listener=%s bind=%s", binding->name,
+		  addr_format(&binding->bound, text));
 	list_remove(&binding->link);
 	binding_free(binding);
 }

@@ -17,6 +17,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/base/version.h"
 #include "proxy/config.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/binding.h"
@@ -36,6 +37,8 @@ static const struct config *config_of(const struct supervisor *sv)
 
 static void obey_signal(struct supervisor *sv, const struct signalfd_siginfo *info)
 {
+	log_event(LOG_INFO, "signal", "name=SIG%s from_pid=%u from_uid=%u",
+		  sigabbrev_np((int)info->ssi_signo), info->ssi_pid, info->ssi_uid);
 	switch (info->ssi_signo) {
 	case SIGTERM:
 	case SIGINT:
@@ -242,7 +245,9 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	}
 	replace_predecessors(sv);
 	watch_start(sv);
-	log_event(LOG_INFO, "ready", "pid=%d listeners=%zu pools=%zu", (int)getpid(),
+	log_event(LOG_INFO, "ready", "version=%s pid=%d config=%s listeners=%zu pools=%zu",
+		  SLUICE_VERSION, (int)getpid(),
+		  sv->options->config_file ? sv->options->config_file : "none",
 		  config->listener_count, config->pool_count);
 	return 0;
 }

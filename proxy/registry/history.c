@@ -39,12 +39,27 @@ static void checks_reason(const struct target_record *record, bool passed, char 
 {
 	const struct health_conf *health =
 		&member_of((struct target_record *)record)->roster->settings.health;
-	unsigned needed = passed ? health->rise : health->fall;
+	unsigned rise = record->checks_needed ? record->checks_needed : health->rise;
+	unsigned needed = passed ? rise : health->fall;
 	unsigned count = passed ? record->checks_passed : record->checks_failed;
 
 	snprintf(buf, size, "%s%s%u of %u checks %s", record->check_text,
 		 *record->check_text ? ", " : "", least(count, needed), needed,
 		 passed ? "passed" : "failed");
+}
+
+/* The first check alone brings a target up, and one that passes undoes those that failed: then
+ * there is nothing to count. */
+static void passed_reason(const struct target_record *record, char *buf, size_t size)
+{
+	const struct health_conf *health =
+		&member_of((struct target_record *)record)->roster->settings.health;
+
+	if (record->checks_passed >= health->rise)
+		checks_reason(record, true, buf, size);
+	else
+		snprintf(buf, size, "%s%scheck passed", record->check_text,
+			 *record->check_text ? ", " : "");
 }
 
 static void word_reason(const struct override *override, const char *what, char *buf, size_t size)
@@ -86,14 +101,17 @@ static void healthy_reason(const struct target_record *record, char *buf, size_t
 	else if (record->health == HEALTH_GOING_DOWN)
 		checks_reason(record, false, buf, size);
 	else
-		checks_reason(record, true, buf, size);
+		passed_reason(record, buf, size);
 }
 
 static void ramp_reason(const struct target_record *record, char *buf, size_t size)
 {
 	const struct roster *roster = member_of((struct target_record *)record)->roster;
+	size_t length;
 
-	snprintf(buf, size, "its share grows for %.3g s from when it came",
+	healthy_reason(record, buf, size);
+	length = strlen(buf);
+	snprintf(buf + length, size - length, "; its share grows for %.3g s",
 		 roster->settings.slow_start_ms / 1e3);
 }
 

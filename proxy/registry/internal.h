@@ -248,6 +248,8 @@ void outlier_release(struct member *member, const char *why);
 void override_clear(struct member *member);
 /* The word that was kept from before it came, if there is one. */
 void override_recall(struct member *member);
+/* `word` is no more: `how` it came, for the history and the events. Call it before it is freed. */
+void override_tell_end(struct member *member, const struct override *word, const char *how);
 
 /* --- tick.c --- */
 

@@ -16,6 +16,8 @@
 #include "proxy/registry/store.h"
 #include "proxy/target.h"
 
+#define WORD_TEXT 192
+
 static const char *const kinds[OVERRIDE_KINDS] = {
 	[OVERRIDE_NONE] = "",
 	[OVERRIDE_DRAIN] = "drain",
@@ -52,30 +54,52 @@ void override_recall(struct member *member)
 		member->record.override = word->override;
 }
 
-static void tell(struct member *member)
+/* "drain, weight 10 by root". */
+static const char *format_word(const struct override *override, char buf[WORD_TEXT])
 {
-	const struct override *override = &member->record.override;
-	char weight[32] = "", until[16 + TIMESTAMP_TEXT] = "", when[TIMESTAMP_TEXT];
-	char text[320];
+	char weight[32] = "";
 
 	if (override->weight >= 0)
 		snprintf(weight, sizeof(weight), "%sweight %d", override->kind ? ", " : "",
 			 override->weight);
+	snprintf(buf, WORD_TEXT, "%s%s by %s", kinds[override->kind], weight, override->who);
+	return buf;
+}
+
+static void tell(struct member *member)
+{
+	const struct override *override = &member->record.override;
+	char until[16 + TIMESTAMP_TEXT] = "", when[TIMESTAMP_TEXT];
+	char word[WORD_TEXT], text[WORD_TEXT + 160];
+
 	if (override->until_wall_us)
 		snprintf(until, sizeof(until), " until %s",
 			 timestamp_format(override->until_wall_us, when));
-	snprintf(text, sizeof(text), "%s%s by %s%s%s%s", kinds[override->kind], weight,
-		 override->who, until, *override->why ? ": " : "", override->why);
+	snprintf(text, sizeof(text), "%s%s%s%s", format_word(override, word), until,
+		 *override->why ? ": " : "", override->why);
 	member_note(member, "override: %s", text);
 	events_add(member->roster->registry->events, LOG_INFO, "override", member->roster->name,
 		   member->record.target->name, "%s", text);
 }
 
-static void tell_lifted(struct member *member, const char *who)
+void override_tell_end(struct member *member, const struct override *word, const char *how)
 {
-	member_note(member, "override lifted by %s", who);
-	events_add(member->roster->registry->events, LOG_INFO, "override", member->roster->name,
-		   member->record.target->name, "lifted by %s", who);
+	char text[WORD_TEXT];
+
+	format_word(word, text);
+	member_note(member, "override: %s %s", text, how);
+	events_add(member->roster->registry->events, LOG_INFO, "override_end", member->roster->name,
+		   member->record.target->name, "%s %s", text, how);
+}
+
+static void lift(struct member *member, const char *who)
+{
+	struct override word = member->record.override;
+	char how[WORD_TEXT];
+
+	snprintf(how, sizeof(how), "lifted by %s", who);
+	override_clear(member);
+	override_tell_end(member, &word, how);
 }
 
 int registry_override(struct registry *registry, struct target_record *record,
@@ -88,8 +112,7 @@ int registry_override(struct registry *registry, struct target_record *record,
 	if (word.kind == OVERRIDE_NONE && word.weight < 0) {
 		if (!record->override.since_wall_us)
 			return 0;
-		override_clear(member);
-		tell_lifted(member, word.who);
+		lift(member, word.who);
 	} else {
 		if (!word.since_wall_us)
 			word.since_wall_us = clock_wall_us();

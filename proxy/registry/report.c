@@ -51,6 +51,7 @@ void registry_health(struct registry *registry, const struct health_report *repo
 	record->health = report->status;
 	record->checks_passed = report->passed;
 	record->checks_failed = report->failed;
+	record->checks_needed = report->needed;
 	record->checked_wall_us = clock_wall_us();
 	record->check_us = report->took_us;
 	snprintf(record->check_text, sizeof(record->check_text), "%s", report->text);

@@ -90,9 +90,7 @@ static void end_word(struct member *member)
 
 	if (!override->until_wall_us || override->until_wall_us > clock_wall_us())
 		return;
-	member_note(member, "the override by %s ended", override->who);
-	events_add(member->roster->registry->events, LOG_INFO, "override_end", member->roster->name,
-		   member->record.target->name, "the override by %s ended", override->who);
+	override_tell_end(member, override, "ended: its time is over");
 	override_clear(member);
 	store_save(member->roster->registry->store);
 }

@@ -74,6 +74,7 @@ def test_a_misspelt_verb_names_the_nearest():
         (("sessions", "--sort", "byte"), "did you mean bytes?"),
         (("explain",), "explain needs TARGET"),
         (("explain", "a", "b"), 'no use for "b"'),
+        (("drain", "a", "--wait", "10m"), "a time to wait is --wait=10m"),
         (("explain", ""), "TARGET is empty"),
         (("listener", "pausse", "x"), "did you mean pause?"),
         (("set-weight", "x", "1001"), "more than 1000"),
@@ -186,6 +187,33 @@ def test_targets_of_all_pools_or_one(ctl):
     assert "10.0.1.1:8080" in text
     assert "10.0.1.1:8080" not in told(ctl("targets", "api"))
     assert told(ctl("targets", "--state", "down")).count("10.0.") == 1
+
+
+def test_removed_targets_are_shown_while_they_have_sessions(ctl, admin):
+    gone = [target(f"10.0.9.{n}:80", 90 + n, state="removed", open=n) for n in (0, 1)]
+    admin.answers["GET /v1/pools/api"] = {**pool("api"), "members": gone}
+    assert "10.0.9.0" not in told(ctl("targets", "api"))
+    assert "10.0.9.1" in told(ctl("targets", "api"))
+    assert "10.0.9.0" in told(ctl("targets", "api", "--state", "removed"))
+
+
+def test_a_weight_by_hand_is_shown_with_its_reason_and_its_sources(ctl, admin):
+    word = {"kind": "none", "weight": 7, "who": "uid 0 (root)", "why": "canary", "until": None}
+    one = target("10.0.0.1:80", 1, state="serving", weight=100, override=word)
+    admin.answers["GET /v1/pools/api"] = {**pool("api"), "members": [one]}
+    assert re.search(r" 7 \(100\) .*weight by uid 0 \(root\): canary", told(ctl("targets", "api")))
+    admin.answers["PATCH /v1/targets/x"] = one
+    assert "its weight is 7 instead of 100" in told(ctl("set-weight", "x", "7"))
+
+
+def test_a_drain_says_when_what_is_left_is_closed(ctl, admin):
+    one = target("10.0.0.1:80", 1, state="draining", open=2, drain_deadline="2099-01-01T00:00:00Z")
+    admin.answers["PATCH /v1/targets/x"] = one
+    assert re.search(r"what is still open in \d+d", told(ctl("drain", "x")))
+
+
+def test_a_set_that_cannot_be_read_is_said_plainly(ctl):
+    assert "-1" not in ctl("put-targets", "api", "new", "/nonexistent.json").stderr
 
 
 def test_targets_as_json_are_one_document(ctl):
@@ -401,7 +429,7 @@ def test_health_waits_no_longer_than_it_was_told(ctl, admin):
 def test_overrides_are_one_patch(ctl, admin, args, body):
     admin.answers["PATCH /v1/targets/10.0.0.1%3A80"] = target("10.0.0.1:80", 1, state="draining")
     text = told(ctl(*args, "--pool", "api"))
-    assert "10.0.0.1:80 in pool api is draining" in text and "3 open sessions" in text
+    assert "10.0.0.1:80 in pool api: draining (" in text and "3 open sessions" in text
     assert admin.asked("PATCH") == [("/v1/targets/10.0.0.1%3A80?pool=api", body)]
 
 

@@ -81,6 +81,19 @@ START_TEST(reasons_lose_the_state_and_time_that_stand_beside_them)
 }
 END_TEST
 
+START_TEST(removed_target_is_gone_once_it_carries_nothing)
+{
+	json_t *target = json_pack("{s:s s:i}", "state", "removed", "open", 1);
+
+	ck_assert(!show_is_gone(target));
+	json_object_set_new(target, "open", json_integer(0));
+	ck_assert(show_is_gone(target));
+	json_object_set_new(target, "state", json_string("down"));
+	ck_assert(!show_is_gone(target));
+	json_decref(target);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -89,6 +102,7 @@ int main(void)
 		times_are_read_and_other_texts_are_none,
 		ages_are_of_the_past_or_the_future,
 		reasons_lose_the_state_and_time_that_stand_beside_them,
+		removed_target_is_gone_once_it_carries_nothing,
 	};
 
 	return run_tests("ctl_show", tests, COUNT(tests));

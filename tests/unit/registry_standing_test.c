@@ -50,6 +50,43 @@ START_TEST(target_goes_down_and_comes_back_with_its_reason)
 }
 END_TEST
 
+START_TEST(first_check_that_passes_is_not_counted_in_the_reason)
+{
+	struct health_report report = {
+		.key = nth(1)->key, .status = HEALTH_UP, .passed = 1, .text = "connected"};
+
+	registry_health(rig, &report);
+	ck_assert_str_eq(event_text("target_up"), "serving: connected, check passed");
+}
+END_TEST
+
+START_TEST(flapping_target_says_how_many_checks_it_needs)
+{
+	struct health_report report = {.key = nth(1)->key,
+				       .status = HEALTH_GOING_UP,
+				       .passed = 3,
+				       .needed = 4,
+				       .text = "connected"};
+	char text[256];
+
+	check_says(nth(1), HEALTH_DOWN, "refused");
+	registry_health(rig, &report);
+	registry_explain(nth(1), text, sizeof(text));
+	ck_assert_str_eq(strstr(text, ": "), ": connected, 3 of 4 checks passed");
+}
+END_TEST
+
+START_TEST(ramping_target_says_why_it_came_up)
+{
+	rig_pools[0].slow_start_ms = 10000;
+	rig_configure();
+	check_says(nth(1), HEALTH_DOWN, "refused");
+	check_says(nth(1), HEALTH_UP, "connected");
+	ck_assert_str_eq(event_text("target_up"), "ramping: connected, 2 of 2 checks passed; its "
+						  "share grows for 10 s");
+}
+END_TEST
+
 START_TEST(report_that_changes_nothing_asks_for_no_plan)
 {
 	unsigned changes;
@@ -211,6 +248,9 @@ int main(void)
 		unchecked_targets_serve_while_nobody_is_known_to_be_up,
 		target_goes_down_and_comes_back_with_its_reason,
 		report_that_changes_nothing_asks_for_no_plan,
+		first_check_that_passes_is_not_counted_in_the_reason,
+		flapping_target_says_how_many_checks_it_needs,
+		ramping_target_says_why_it_came_up,
 		on_down_close_closes_sessions_once,
 		report_on_nobody_is_ignored,
 		checks_that_are_switched_on_and_off_by_a_reload_are_followed,

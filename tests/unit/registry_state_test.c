@@ -103,6 +103,8 @@ START_TEST(lifted_word_is_gone_after_a_restart)
 {
 	say(nth(2), OVERRIDE_MAINTENANCE, -1);
 	say(nth(2), OVERRIDE_NONE, -1);
+	ck_assert_str_eq(event_text("override_end"),
+			 "maintenance by uid 0 (root) lifted by uid 0 (root)");
 	restart();
 	expect_standing(nth(2), STANDING_SERVING);
 	ck_assert_uint_eq(nth(2)->override.since_wall_us, 0);

@@ -135,6 +135,7 @@ START_TEST(word_ends_by_the_wall_clock)
 	ck_assert_uint_eq(nth(1)->override.since_wall_us, 0);
 	ck_assert_int_eq(nth(1)->override.weight, -1);
 	ck_assert_uint_eq(events_of("override_end"), 1);
+	ck_assert_str_eq(event_text("override_end"), "maintenance by root ended: its time is over");
 }
 END_TEST
 

@@ -112,6 +112,10 @@ START_TEST(syntax_errors_have_a_place_and_a_hint)
 		"l: [ { bind: [::]:443 } ]\n",
 		"f:1:15: not valid YAML: while parsing a flow node, did not find expected "
 		"node content; an address in brackets needs quotes, as in \"[::]:443\"");
+	expect_refusal_of("a:\n\t- x\n",
+			  "f:2:1: not valid YAML: while scanning for the next token, found "
+			  "character that cannot start any token; YAML is indented by spaces, and "
+			  "here is a tab");
 	expect_refusal_of("a: \"x\n",
 			  "f:2:1: not valid YAML: while scanning a quoted scalar, found unexpected "
 			  "end of stream");
@@ -131,10 +135,12 @@ START_TEST(bytes_that_are_not_text_are_refused_at_their_place)
 	expect_refusal("a: \0b", 5,
 		       "f:1:4: found a byte that is not text (control characters are not allowed); "
 		       "expected UTF-8");
-	expect_refusal_of("a: \"x\\0y\"\n", "f:1:4: found a control character or a line break; "
-					    "expected plain text");
-	expect_refusal_of("a: |\n  x\n  y\n", "f:1:4: found a control character or a line break; "
-					      "expected plain text");
+	expect_refusal_of("a: \"x\\0y\"\n",
+			  "f:1:4: found a control character or a line break; "
+			  "expected plain text (or hex:0d0a, for what a health check sends)");
+	expect_refusal_of("a: |\n  x\n  y\n",
+			  "f:1:4: found a control character or a line break; "
+			  "expected plain text (or hex:0d0a, for what a health check sends)");
 }
 END_TEST
 

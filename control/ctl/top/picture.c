@@ -92,7 +92,8 @@ static void print_proxy(const struct picture *picture)
 	if (picture->view->trouble)
 		snprintf(line, sizeof(line), "sluice: %s; trying again", picture->view->trouble);
 	else
-		snprintf(line, sizeof(line), "sluice %s  pid %" PRIu64 "  up %s  %s%s%s  %s%s",
+		snprintf(line, sizeof(line),
+			 "sluice %s  pid %" PRIu64 "  up %s  %s%s%s  s: %s  q: quit%s",
 			 field_text(status, "version", "?"), field_count(status, "pid"),
 			 figure_duration(field_count(status, "uptime_s") * 1000, uptime),
 			 field_text(status, "phase", "?"),

@@ -124,7 +124,8 @@ int top_sample_init(struct top_sample *sample, json_t *status, json_t *pools, ui
 	}
 	json_array_foreach (pools, i, pool)
 		json_array_foreach (json_object_get(pool, "members"), j, member)
-			pick(member, &targets[count++]);
+			if (!show_is_gone(member))
+				pick(member, &targets[count++]);
 	*sample = (struct top_sample){.at_us = at_us,
 				      .status = status,
 				      .pools = pools,

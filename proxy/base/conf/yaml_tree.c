@@ -66,8 +66,9 @@ static struct conf_where where_of_byte(const struct reader *reader, size_t offse
 	return where;
 }
 
-/* `bind: [::]:443` is the mistake everyone makes once: brackets open a YAML list. */
-static bool line_has_bare_brackets(const struct reader *reader, size_t line)
+/* What is wrong with a line, if it is one of the mistakes that everyone makes once: brackets open
+ * a YAML list in `bind: [::]:443`, and a tab indents nothing. */
+static const char *hint_on(const struct reader *reader, size_t line)
 {
 	const char *p = (const char *)reader->bytes;
 	const char *end = p + reader->size;
@@ -77,10 +78,16 @@ static bool line_has_bare_brackets(const struct reader *reader, size_t line)
 		p = p ? p + 1 : NULL;
 	}
 	if (!p)
-		return false;
+		return "";
 	const char *newline = memchr(p, '\n', (size_t)(end - p));
 
-	return memmem(p, (size_t)((newline ? newline : end) - p), "]:", 2) != NULL;
+	if (newline)
+		end = newline;
+	if (memmem(p, (size_t)(end - p), "]:", 2))
+		return "; an address in brackets needs quotes, as in \"[::]:443\"";
+	while (p < end && *p == ' ')
+		p++;
+	return p < end && *p == '\t' ? "; YAML is indented by spaces, and here is a tab" : "";
 }
 
 static int syntax_error(struct reader *reader)
@@ -96,12 +103,10 @@ static int syntax_error(struct reader *reader)
 			   "found a byte that is not text (%s); expected UTF-8", parser->problem);
 		return -EINVAL;
 	}
-	const char *hint = line_has_bare_brackets(reader, parser->problem_mark.line)
-				   ? "; an address in brackets needs quotes, as in \"[::]:443\""
-				   : "";
 	return refuse_at(reader, &parser->problem_mark, "not valid YAML: %s%s%s%s",
 			 parser->context ? parser->context : "", parser->context ? ", " : "",
-			 parser->problem ? parser->problem : "unknown error", hint);
+			 parser->problem ? parser->problem : "unknown error",
+			 hint_on(reader, parser->problem_mark.line));
 }
 
 /* Replace the event in hand by the next one. */
@@ -135,7 +140,8 @@ static int read_scalar(struct reader *reader, struct node **ret_node)
 		return err;
 	if (strlen(text) != event->data.scalar.length || !text_is_clean(text))
 		return refuse_at(reader, &event->start_mark,
-				 "found a control character or a line break; expected plain text");
+				 "found a control character or a line break; expected plain "
+				 "text (or hex:0d0a, for what a health check sends)");
 	*ret_node = node_new(NODE_SCALAR, &where, NULL, text);
 	return *ret_node ? 0 : -ENOMEM;
 }
