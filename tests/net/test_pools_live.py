@@ -218,8 +218,10 @@ def test_a_raised_limit_lets_those_who_wait_in_at_once(live, keep):
     rig = live("a", pool={"queue": 10, **DISCOVER}, targets={})
     rig.put("push", 1, [{"address": rig.address["a"], "max_connections": 1}])
     keep(rig.hold()[0])
-    waiting = [keep(connect(rig.front)) for _ in range(3)]
-    eventually(lambda: rig.admin.get("/v1/pools/back")["waiting"] == 3, "three wait")
+    waiting = []
+    for number in (1, 2, 3):
+        waiting.append(keep(connect(rig.front)))
+        eventually(lambda: rig.admin.get("/v1/pools/back")["waiting"] == number, "it waits")
     rig.put("push", 2, [{"address": rig.address["a"], "max_connections": 3}])
     got = []
     eventually(lambda: rig.admin.get("/v1/pools/back")["waiting"] == 1, "two were let in")
