@@ -100,10 +100,10 @@ def test_forcing_copy_splices_nothing_and_forcing_splice_splices_nearly_all(prox
 
 @pytest.mark.soak
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_an_hour_worth_of_mixed_sessions_stays_exact(proxied, pump_server, workers):
+def test_thousands_of_mixed_sessions_stay_exact(proxied, pump_server, workers):
     server = pump_server()
     proxied.to(server, workers=workers)
-    for seed in range(20):
+    for seed in range(5):
         options = {"up": MIB, "down": MIB, "vary": True, "seed": seed, "deadline": 300}
         pump(proxied.front, at_once=500, total=5000, **options)
-    assert server.report()["exact"] == 100_000
+    assert server.report()["exact"] == 25_000
