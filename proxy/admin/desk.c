@@ -22,6 +22,7 @@
 
 #define WHO_TEXT   64
 #define AUDIT_PATH 160
+#define AUDIT_WHY  96
 
 void desk_init(struct desk *desk, struct request_queue *done)
 {
@@ -57,26 +58,30 @@ void desk_who(const struct admin_request *request, char *buf, size_t size)
 		snprintf(buf, size, "uid %u", (unsigned)request->uid);
 }
 
-/* Whatever a peer can put into a path must not look like anything else in a log. */
-static void copy_printable(const char *from, char *to, size_t size)
+/* Whatever a peer can put into a path, or into a key that is refused, must not look like anything
+ * else in a log. `least` is the first character that may pass. */
+static void copy_printable(const char *from, char least, char *to, size_t size)
 {
 	size_t i = 0;
 
 	for (; from[i] && i + 1 < size; i++)
-		to[i] = from[i] > 0x20 && from[i] < 0x7f ? from[i] : '?';
+		to[i] = from[i] >= least && from[i] < 0x7f ? from[i] : '?';
 	to[i] = '\0';
 }
 
 static void audit(struct desk *desk, const struct admin_request *request)
 {
 	bool ok = request->status < 300;
-	char who[WHO_TEXT], path[AUDIT_PATH];
+	const char *error = json_string_value(json_object_get(request->answer, "error"));
+	char who[WHO_TEXT], path[AUDIT_PATH], why[AUDIT_WHY];
 
 	desk_who(request, who, sizeof(who));
-	copy_printable(request->path, path, sizeof(path));
+	copy_printable(request->path, '!', path, sizeof(path));
+	copy_printable(error ? error : "", ' ', why, sizeof(why));
 	events_add(desk->ops.events, ok ? LOG_INFO : LOG_WARN, "audit", NULL, NULL,
-		   "%s, pid %d: %s %s: %d", who, (int)request->pid,
-		   request_method_names[request->method], path, request->status);
+		   "%s, pid %d: %s %s: %d%s%s", who, (int)request->pid,
+		   request_method_names[request->method], path, request->status, *why ? ", " : "",
+		   why);
 }
 
 /* The answer is complete: off it goes, and is no longer ours to look at. */

@@ -81,7 +81,10 @@ START_TEST(every_change_is_audited_with_its_outcome)
 	ck_assert_int_eq(rig_last_event()->level, LOG_INFO);
 	request_free(rig_ask("DELETE", "/v1/sessions/none", NULL));
 	ck_assert_str_eq(rig_last_event()->text,
-			 "uid 54321, pid 99: DELETE /v1/sessions/none: 404");
+			 "uid 54321, pid 99: DELETE /v1/sessions/none: 404, there is no session "
+			 "\"none\"");
+	request_free(rig_ask("DELETE", "/v1/sessions/%0A\xc3\xa9", NULL));
+	ck_assert_ptr_null(strpbrk(rig_last_event()->text, "\n\xc3\xa9"));
 	ck_assert_int_eq(rig_last_event()->level, LOG_WARN);
 }
 END_TEST
