@@ -339,23 +339,28 @@ static void set_leads(struct round *round, const struct balancer *balancer, cons
 	}
 }
 
+static void resume_round(struct balance_cursor *cursor, const struct balance_query *query,
+			 const struct round *then, const uint32_t *slots, int64_t *leads)
+{
+	struct round *round = round_for(cursor, query);
+
+	note_leads(round, NULL, leads);
+	note_leads(then, slots, leads);
+	set_leads(round, cursor->balancer, leads);
+}
+
 static void resume(struct balance_cursor *cursor, const struct balance_cursor *before,
 		   const uint32_t *slots)
 {
-	static const struct balance_query retry = {.tried_count = 1};
+	static const struct balance_query first, retry = {.tried_count = 1};
 	const struct rounds *then = before->state;
 	int64_t *leads = malloc(cursor->balancer->choice_count * sizeof(*leads));
 
 	if (!leads)
 		return;
-	for (int again = 0; again <= (then->again.total > 0); again++) {
-		struct round *round =
-			round_for(cursor, again ? &retry : &(struct balance_query){0});
-
-		note_leads(round, NULL, leads);
-		note_leads(again ? &then->again : &then->first, slots, leads);
-		set_leads(round, cursor->balancer, leads);
-	}
+	resume_round(cursor, &first, &then->first, slots, leads);
+	if (then->again.total)
+		resume_round(cursor, &retry, &then->again, slots, leads);
 	free(leads);
 }
 

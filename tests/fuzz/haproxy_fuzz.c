@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void accept_result(const char *text, size_t size)
 {
 	struct conf_errors errors = {0};
-	struct config *config;
+	struct config *config = NULL;
 	struct node *root = NULL;
 	int err = yaml_tree_parse("fuzz", text, size, &errors, &root);
 
