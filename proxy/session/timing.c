@@ -258,7 +258,8 @@ void session_close(struct session *session, enum reason reason, uint32_t delay_m
 	uint64_t from_us = session->env->loop.now_us + delay_ms * US_PER_MS;
 	uint64_t until_us = from_us + wait_ms * US_PER_MS;
 
-	if (session->state == SESSION_QUEUED) {
+	/* It has no backend yet, and need not get one. */
+	if (session->state == SESSION_QUEUED || session->state == SESSION_GREETING) {
 		session_end(session, session_reason_by_force(reason), RESET_BOTH);
 		return;
 	}

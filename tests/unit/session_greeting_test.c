@@ -456,6 +456,18 @@ START_TEST(without_memory_for_what_a_header_says_the_session_ends)
 }
 END_TEST
 
+START_TEST(a_session_told_to_close_while_it_is_greeted_dials_nobody)
+{
+	open_with(REQUIRED, "");
+	begin_with("PROXY", 5);
+	ck_assert_uint_eq(rig.session->state, SESSION_GREETING);
+	session_close(rig.session, REASON_KILLED, 0, 3000);
+	rig_expect_end(REASON_KILLED_RST);
+	expect_reset(rig.client);
+	rig_close();
+}
+END_TEST
+
 START_TEST(an_aborted_session_gives_back_what_its_header_took)
 {
 	open_with(REQUIRED, "");
@@ -605,6 +617,7 @@ int main(void)
 		a_check_by_version_1_is_a_probe_however_it_ends,
 		a_silent_client_behind_a_balancer_is_no_probe_of_the_balancers,
 		without_memory_for_what_a_header_says_the_session_ends,
+		a_session_told_to_close_while_it_is_greeted_dials_nobody,
 		an_aborted_session_gives_back_what_its_header_took,
 		the_backend_is_told_the_client_without_a_header,
 		the_backend_is_told_what_the_header_said_tlvs_included,
