@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -101,13 +102,16 @@ static void print_limits(const struct supervisor *sv)
 {
 	const struct limits *limits = &sv->limits;
 	uint64_t sessions = (uint64_t)limits->sessions * limits->workers;
+	char quota[24] = "none";
 
+	if (limits->quota_cpus > 0)
+		snprintf(quota, sizeof(quota), "%.2f", limits->quota_cpus);
 	if (sv->total_limit && sv->total_limit < sessions)
 		sessions = sv->total_limit;
 	log_event(LOG_INFO, "limits",
-		  "workers=%u pinned=%s cpus=%u quota_cpus=%.2f max_connections=%llu "
+		  "workers=%u pinned=%s cpus=%u quota_cpus=%s max_connections=%llu "
 		  "per_worker=%u fds=%llu fd_tables=%s buffers=%llu source_ports=%u-%u",
-		  limits->workers, limits->pinned ? "yes" : "no", limits->cpus, limits->quota_cpus,
+		  limits->workers, limits->pinned ? "yes" : "no", limits->cpus, quota,
 		  (unsigned long long)sessions, limits->sessions, (unsigned long long)limits->fds,
 		  limits->own_fds ? "own" : "shared", (unsigned long long)config_of(sv)->buffers,
 		  limits->port_low, limits->port_high);

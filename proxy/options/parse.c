@@ -320,7 +320,7 @@ static int check_without_file(struct parser *parser)
 	if (!bind && !target)
 		complain(parser, "sluice",
 			 "found nothing to do; expected --config FILE, or --listen ADDR and "
-			 "--target ADDR, or --demo");
+			 "--target ADDR, or --demo; --help has them all");
 	else if (!bind)
 		complain(parser, target->origin, "found no --listen; expected where to listen");
 	else if (!target)

@@ -307,7 +307,7 @@ START_TEST(half_a_command_line_says_what_is_missing)
 {
 	refused((const char *const[]){"sluice", NULL}, NO_ENV,
 		"sluice: found nothing to do; expected --config FILE, or --listen ADDR and "
-		"--target ADDR, or --demo");
+		"--target ADDR, or --demo; --help has them all");
 	refused(ARGS("--listen", ":80"), NO_ENV,
 		"--listen :80: found no --target; expected where to connect to");
 	refused(ARGS("--target", "a:1"), NO_ENV,
