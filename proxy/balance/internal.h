@@ -57,6 +57,11 @@ struct balance_algorithm {
 	int (*pick)(struct balance_cursor *cursor, const struct balance_query *query);
 };
 
+/* draw.c: a table of the weights before each slot, as `prepare` makes it, and the last slot that
+ * begins at or before `position`, which is below weight_sum. */
+int draw_prepare(struct balancer *balancer, const struct balance_member *members);
+uint32_t draw_slot_at(const struct balancer *balancer, uint64_t position);
+
 extern const struct balance_algorithm balance_round_robin;
 extern const struct balance_algorithm balance_least_connections;
 extern const struct balance_algorithm balance_random_two;

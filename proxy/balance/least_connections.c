@@ -14,6 +14,10 @@
  * fast, twice as often wrong), all counts in one dense array (3 us when two threads move them, and
  * then every release is a contended line).
  *
+ * By that rule alone a member of small weight would get nobody while the others can be idle: its
+ * first session weighs as much as ten on one of ten times the weight. So where weights differ,
+ * each pick first draws a member by weight, and takes it if it is idle.
+ *
  * Among equals the one that this worker has not picked for longest wins: idle targets are then
  * taken in turn, whereas "the first minimum" would favour whoever follows a busy stretch. Each
  * worker's turn begins at its own start slot.
@@ -133,13 +137,43 @@ static void show_hidden(struct balance_cursor *cursor)
 		look(cursor, tournament->hidden[--tournament->hidden_count], &untried);
 }
 
+static bool weights_differ(const struct balancer *balancer)
+{
+	for (uint32_t i = 1; i < balancer->choice_count; i++)
+		if (balancer->choices[i].weight != balancer->choices[0].weight)
+			return true;
+	return false;
+}
+
+static int prepare(struct balancer *balancer, const struct balance_member *members)
+{
+	return weights_differ(balancer) ? draw_prepare(balancer, members) : 0;
+}
+
+/* Whose turn it is by weight, if that one is idle. */
+static int idle_turn(struct balance_cursor *cursor, const struct balance_query *query)
+{
+	const struct balancer *balancer = cursor->balancer;
+	uint32_t slot;
+
+	if (!balancer->table)
+		return NO_SLOT;
+	slot = draw_slot_at(balancer, scale64(cursor_random(cursor), balancer->weight_sum));
+	if (target_inflight(balancer->choices[slot].target) ||
+	    !choice_is_usable(&balancer->choices[slot], query))
+		return NO_SLOT;
+	return (int)slot;
+}
+
 static int pick(struct balance_cursor *cursor, const struct balance_query *query)
 {
 	struct tournament *tournament = cursor->state;
 	int slot;
 
 	sweep(cursor, SWEEP, query);
-	slot = winner(cursor, query);
+	slot = idle_turn(cursor, query);
+	if (slot == NO_SLOT)
+		slot = winner(cursor, query);
 	if (slot == NO_SLOT && tournament->count > SWEEP) {
 		sweep(cursor, tournament->count, query);
 		slot = winner(cursor, query);
@@ -201,4 +235,4 @@ static int begin(struct balance_cursor *cursor)
 }
 
 const struct balance_algorithm balance_least_connections = {
-	.begin = begin, .resume = resume, .pick = pick};
+	.prepare = prepare, .begin = begin, .resume = resume, .pick = pick};

@@ -12,9 +12,6 @@
  * Failure modes: a member found tried or full is left out too and the draw repeated; when more are
  * left out than fit the list, two linear passes draw among those that remain.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "proxy/balance/internal.h"
 
 #define LEFT_OUT_MAX 16
@@ -26,22 +23,6 @@ struct left_out {
 	uint64_t weight; /* of all of them */
 };
 
-/* The table: by slot, the weights of all slots before it. */
-static int prepare(struct balancer *balancer, const struct balance_member *members)
-{
-	uint64_t *before = malloc(balancer->choice_count * sizeof(*before));
-	uint64_t sum = 0;
-
-	if (!before)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < balancer->choice_count; i++) {
-		before[i] = sum;
-		sum += balancer->choices[i].weight;
-	}
-	balancer->table = before;
-	return 0;
-}
-
 static void leave_out(struct left_out *out, uint32_t slot, uint32_t weight)
 {
 	unsigned i = out->count++;
@@ -50,21 +31,6 @@ static void leave_out(struct left_out *out, uint32_t slot, uint32_t weight)
 		out->slots[i] = out->slots[i - 1];
 	out->slots[i] = slot;
 	out->weight += weight;
-}
-
-/* The last slot that begins at or before `position`. */
-static uint32_t slot_at(const struct balancer *balancer, uint64_t position)
-{
-	const uint64_t *before = balancer->table;
-	uint32_t low = 0;
-
-	for (uint32_t left = balancer->choice_count; left > 1;) {
-		uint32_t half = left / 2;
-
-		low += before[low + half] <= position ? half : 0;
-		left -= half;
-	}
-	return low;
 }
 
 /* By weight among all that are not left out; there must be one. */
@@ -76,7 +42,7 @@ static uint32_t draw(struct balance_cursor *cursor, const struct left_out *out)
 
 	for (unsigned i = 0; i < out->count && position >= before[out->slots[i]]; i++)
 		position += balancer->choices[out->slots[i]].weight;
-	return slot_at(balancer, position);
+	return draw_slot_at(balancer, position);
 }
 
 /* By weight among all usable ones but `avoid` (a slot or NO_SLOT), the linear way. Counts move
@@ -144,4 +110,4 @@ static int pick(struct balance_cursor *cursor, const struct balance_query *query
 	return load_is_less(&choices[two], &choices[one]) ? two : one;
 }
 
-const struct balance_algorithm balance_random_two = {.prepare = prepare, .pick = pick};
+const struct balance_algorithm balance_random_two = {.prepare = draw_prepare, .pick = pick};

@@ -426,6 +426,33 @@ START_TEST(least_connections_fills_by_weight)
 }
 END_TEST
 
+/* Three sessions at a time: by (inflight + 1) / weight alone the light one would get nobody. */
+START_TEST(light_member_gets_its_share_while_it_is_idle)
+{
+	static const uint32_t weights[] = {10, 100, 100};
+	unsigned counts[3] = {0};
+	int under_way[3];
+	struct rig rig;
+
+	rig_init(&rig, BALANCE_LEAST_CONNECTIONS, 3);
+	for (int i = 0; i < 3; i++)
+		rig.members[i].weight = weights[i];
+	rig_open(&rig);
+	for (int i = 0; i < 21000; i++) {
+		if (i >= 3)
+			target_release(rig.members[under_way[i % 3]].target);
+		under_way[i % 3] = rig_pick(&rig, 0);
+		ck_assert(target_reserve(rig.members[under_way[i % 3]].target));
+		counts[under_way[i % 3]]++;
+	}
+	ck_assert_uint_ge(counts[0], 700);
+	ck_assert_uint_le(counts[0], 1300);
+	ck_assert_uint_ge(counts[1], 9000);
+	ck_assert_uint_ge(counts[2], 9000);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(equally_loaded_members_take_turns_beside_a_busy_stretch)
 {
 	struct rig rig;
@@ -604,6 +631,7 @@ int main(void)
 	tcase_add_test(others, least_connections_keeps_a_thousand_level_from_two_workers);
 	tcase_add_test(others, least_connections_forgets_what_the_last_session_tried);
 	tcase_add_test(others, least_connections_fills_by_weight);
+	tcase_add_test(others, light_member_gets_its_share_while_it_is_idle);
 	tcase_add_test(others, equally_loaded_members_take_turns_beside_a_busy_stretch);
 	tcase_add_test(rounds, shares_hold_over_a_new_cursor_for_each_pick);
 	tcase_add_loop_test(rounds, turns_come_while_weights_change, 0, 2);
