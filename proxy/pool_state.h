@@ -57,6 +57,11 @@ struct pool_state {
 	_Atomic uint64_t queue_full;     /* refused because the queue was full */
 	_Atomic uint64_t queue_timeouts; /* gave up */
 	char *name;
+	struct {
+		uint64_t turned_away; /* queue_full and queue_timeouts when main looked last */
+		uint32_t calm;        /* looks since then that saw no more */
+		bool overflowing;
+	} watch;              /* main's own */
 	pthread_mutex_t lock; /* of what follows; taken before a mailbox's */
 	struct list waiting;  /* struct pool_waiter::link, oldest first */
 	uint64_t next_ticket;

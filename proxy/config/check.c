@@ -199,18 +199,32 @@ static int check_targets(const struct node *pool, struct conf_errors *errors)
 	return 0;
 }
 
-static int check_pool(const struct node *pool, bool demo, struct conf_errors *errors)
+/* Without static targets there must be somebody else to bring some: discovery, or, where the list
+ * was written as empty on purpose, whoever speaks to the admin socket. */
+static void check_supply(const struct node *root, const struct node *pool,
+			 struct conf_errors *errors)
 {
-	const struct node *targets = node_get(pool, "targets");
-	bool empty = !targets || (targets->kind == NODE_SEQUENCE && targets->count == 0);
+	const struct node *targets = node_get(pool, "targets"), *admin = node_get(root, "admin");
+
+	if (targets && (targets->kind != NODE_SEQUENCE || targets->count))
+		return;
+	if (node_get(pool, "discover") || (targets && admin && node_get(admin, "socket")))
+		return;
+	conf_error(errors, targets ? &targets->where : &pool->where,
+		   "found a pool without targets; expected \"targets\" or \"discover\"%s",
+		   targets ? ", or an \"admin\" socket through which targets come" : "");
+}
+
+static int check_pool(const struct node *root, const struct node *pool, bool demo,
+		      struct conf_errors *errors)
+{
+	int err;
 
 	if (pool->kind != NODE_MAPPING)
 		return 0;
-	if (empty && !demo && !node_get(pool, "discover"))
-		conf_error(errors, targets ? &targets->where : &pool->where,
-			   "found a pool without targets; expected \"targets\" or \"discover\"");
-	int err = check_ids(targets, errors);
-
+	if (!demo)
+		check_supply(root, pool, errors);
+	err = check_ids(node_get(pool, "targets"), errors);
 	return err < 0 ? err : check_targets(pool, errors);
 }
 
@@ -222,6 +236,6 @@ int config_check(const struct node *root, bool demo, struct conf_errors *errors)
 	check_names(node_get(root, "listeners"), "listener", errors);
 	check_names(pools, "pool", errors);
 	for (size_t i = 0; err == 0 && i < node_items(pools); i++)
-		err = check_pool(pools->children[i], demo, errors);
+		err = check_pool(root, pools->children[i], demo, errors);
 	return err;
 }

@@ -143,6 +143,7 @@ def test_a_full_queue_and_a_long_wait_have_reasons_of_their_own(sluice, backend)
         turned_away(front)
         proxy.wait_flow(reason="queue_full")
         flow = proxy.wait_flow(reason="queue_timeout")
+        proxy.wait_event("queue_overflow", "1 found no place in the queue")
         assert flow["target"] in (None, "", "-")
         try:
             assert waiting.recv(1) == b"", "neither an answer nor an orderly end"

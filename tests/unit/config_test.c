@@ -314,7 +314,10 @@ START_TEST(pools_are_checked_as_a_whole)
 	expect_error(VALID_LISTENERS "pools: [{name: p}]\n",
 		     "2:9: found a pool without targets; expected \"targets\" or \"discover\"");
 	expect_error(VALID_LISTENERS "pools: [{name: p, targets: []}]\n",
-		     "2:28: found a pool without targets; expected \"targets\" or \"discover\"");
+		     "2:28: found a pool without targets; expected \"targets\" or \"discover\", or "
+		     "an \"admin\" socket through which targets come");
+	config_free(load_valid("admin: {socket: /run/a.sock}\n" VALID_LISTENERS
+			       "pools: [{name: p, targets: []}]\n"));
 	expect_error(VALID_LISTENERS "pools: [{name: p, retries: 8, targets: [\"a:1\"]}]\n",
 		     "2:28: retries: found \"8\", which is too large; expected a whole number from "
 		     "0 to 7");
