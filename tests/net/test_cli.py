@@ -7,7 +7,7 @@ import pytest
 from harness.address import connect, free_address, text
 from harness.conf import simple, to_yaml
 from harness.peers import echo, read_exactly
-from harness.sluice import run, targets_of
+from harness.sluice import run, targets_of, wait_open_sessions
 
 GOOD = simple("127.0.0.1:8080", "127.0.0.1:9000")
 
@@ -234,6 +234,7 @@ def test_counters_tell_calls_by_kind_per_worker_and_target(sluice, backend):
         for _ in range(50):
             client.sendall(b"x")
             assert read_exactly(client, 1) == b"x"
+    wait_open_sessions(proxy, 0)  # bytes are counted after they were sent
     counts = proxy.counters()
     assert counts["syscalls"]["accept4"] >= 1
     assert counts["syscalls"]["connect"] == 1
