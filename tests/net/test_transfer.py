@@ -3,7 +3,7 @@
 
 import pytest
 from harness.address import free_address, text
-from harness.tools import pump
+from harness.tools import pump, skip_without_pipes
 
 MIB = 1 << 20
 
@@ -71,18 +71,13 @@ def test_a_tiny_buffers_cap_still_moves_every_byte(proxied, pump_server):
     assert server.report()["exact"] == 64
 
 
-def _skip_without_pipes(proxy):
-    if proxy.counters()["pipe_refusals"]:
-        pytest.skip("somebody else holds this user's pipe pages (pipe(7))")
-
-
 def test_a_bulk_transfer_is_spliced_when_left_to_choose(sluice, pump_server):
     server = pump_server()
     front = free_address()
     proxy = sluice("--listen", text(front), "--target", text(server.address), "--log", "json")
     pump(front, down=64 * MIB)
     flow = proxy.wait_flow()
-    _skip_without_pipes(proxy)
+    skip_without_pipes(proxy)
     assert flow["spliced_bytes"] > 32 * MIB, flow
 
 
@@ -94,7 +89,7 @@ def test_forcing_copy_splices_nothing_and_forcing_splice_splices_nearly_all(prox
     if proxied.mode == "copy":
         assert spliced == 0
     if proxied.mode == "splice":
-        _skip_without_pipes(proxied.proxy)
+        skip_without_pipes(proxied.proxy)
         assert spliced > 7 * MIB
 
 

@@ -41,6 +41,12 @@ def skip_sanitized(why):
         pytest.skip(f"a sanitizer is at work: {why}")
 
 
+def skip_without_pipes(proxy):
+    """After a transfer that should have been spliced."""
+    if proxy.counters()["pipe_refusals"]:
+        pytest.skip("somebody else holds this user's pipe pages (pipe(7))")
+
+
 def need_root(what):
     if os.geteuid() != 0:
         pytest.skip(f"needs root: {what}")
