@@ -26,9 +26,9 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/base/panic.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/base/thread.h"
 #include "proxy/flowring.h"
-#include "proxy/sandbox.h"
 
 #define BATCH_BYTES     (64 * 1024)
 #define EXTRA_BYTES_MAX (1024 * 1024) /* of lines waiting from flowlog_line() */

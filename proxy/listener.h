@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "proxy/base/addr.h"
-#include "proxy/loop.h"
+#include "proxy/base/loop.h"
 #include "proxy/session/session.h"
 
 struct view;

@@ -19,7 +19,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
-#include "proxy/sandbox.h"
+#include "proxy/base/sandbox.h"
 
 struct name {
 	char *host;

@@ -9,8 +9,8 @@
  */
 #include "proxy/admin/metrics.h"
 
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
+#include "proxy/base/exposition.h"
 
 char *metrics_text(const struct admin_ops *ops)
 {

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "proxy/admin/admin.h"
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
+#include "proxy/base/exposition.h"
 #include "proxy/listener_stats.h"
 #include "proxy/snapshot.h"
 

@@ -6,9 +6,9 @@
 #include <stdatomic.h>
 
 #include "proxy/admin/admin.h"
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/exposition.h"
 #include "proxy/model.h"
 #include "proxy/pool_state.h"
 #include "proxy/registry.h"

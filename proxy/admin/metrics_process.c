@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "proxy/admin/admin.h"
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/exposition.h"
 #include "proxy/events.h"
 #include "proxy/snapshot.h"
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "proxy/admin/admin.h"
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/exposition.h"
 #include "proxy/model.h"
 #include "proxy/registry.h"
 #include "proxy/target.h"

@@ -4,9 +4,9 @@
  * one table of names. See metrics.c for how it can fail.
  */
 #include "proxy/admin/admin.h"
-#include "proxy/admin/exposition.h"
 #include "proxy/admin/metrics_parts.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/exposition.h"
 
 #define BYTES_PER_GB 1e9
 

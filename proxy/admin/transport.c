@@ -18,7 +18,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
-#include "proxy/sandbox.h"
+#include "proxy/base/sandbox.h"
 
 #define TICK_MS      1000
 #define WIND_DOWN_MS 500

@@ -12,8 +12,8 @@
 
 #include "proxy/admin/request.h"
 #include "proxy/admin/watch.h"
+#include "proxy/base/loop.h"
 #include "proxy/base/thread.h"
-#include "proxy/loop.h"
 
 #define TRANSPORT_BODY_MAX (4u << 20)
 #define TRANSPORT_BODIES   (32u << 20) /* of all requests that are being read */

@@ -23,9 +23,9 @@
 
 #include "proxy/base/addr.h"
 #include "proxy/base/list.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/base/thread.h"
 #include "proxy/demo/http.h"
-#include "proxy/sandbox.h"
 
 #define CONNECTIONS_MAX 8192
 #define HEAD_MAX        4096

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/base/loop.h"
+#include "proxy/base/timer.h"
 #include "proxy/health/probe.h"
-#include "proxy/loop.h"
-#include "proxy/timer.h"
 
 enum check_state { CHECK_IDLE, CHECK_CONNECTING, CHECK_TALKING, CHECK_OVER, CHECK_STATES };
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "proxy/base/list.h"
+#include "proxy/base/loop.h"
 #include "proxy/health/subject.h"
-#include "proxy/loop.h"
 
 struct checker {
 	struct loop loop;

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "proxy/base/panic.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/base/thread.h"
 #include "proxy/health/checker.h"
-#include "proxy/sandbox.h"
 
 struct health {
 	struct thread thread;

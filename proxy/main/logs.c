@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "proxy/base/log.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/flowlog.h"
 #include "proxy/main/supervisor.h"
-#include "proxy/sandbox.h"
 
 #define RING_RECORDS 2048
 

@@ -18,6 +18,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/base/version.h"
 #include "proxy/config.h"
 #include "proxy/flowlog.h"
@@ -27,7 +28,6 @@
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 #include "proxy/resolve.h"
-#include "proxy/sandbox.h"
 
 #define LOG_FLUSH_MS 1000
 

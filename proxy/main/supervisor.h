@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proxy/loop.h"
+#include "proxy/base/loop.h"
 #include "proxy/main/limits.h"
 #include "proxy/snapshot_build.h"
 #include "proxy/worker.h"

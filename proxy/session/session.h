@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "proxy/base/list.h"
-#include "proxy/loop.h"
+#include "proxy/base/loop.h"
 #include "proxy/ports.h"
 #include "proxy/reason.h"
 #include "proxy/relay.h"

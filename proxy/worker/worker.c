@@ -24,10 +24,10 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
 #include "proxy/pool_state.h"
-#include "proxy/sandbox.h"
 #include "proxy/session/sweep.h"
 #include "proxy/worker/channel.h"
 #include "proxy/worker/internal.h"

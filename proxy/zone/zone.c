@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proxy/sandbox.h"
+#include "proxy/base/sandbox.h"
 #include "proxy/zone/fetch.h"
 #include "proxy/zone/sources.h"
 

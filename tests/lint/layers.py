@@ -24,8 +24,7 @@ ROWS = [
      "stats_json"],
     ["target", "pipe", "slab", "proxyproto", "ports", "listener_stats",
      "listener_options"],
-    ["loop", "timer", "stats", "flowlog", "model", "reason", "sandbox",
-     "session_info", "events"],
+    ["stats", "flowlog", "model", "reason", "session_info", "events"],
     ["base"],
 ]
 # Plain data that every row but base may read, whatever their own module stands on.

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
-#include "proxy/loop.h"
+#include "proxy/base/loop.h"
 #include "tests/unit/conf_rig.h"
 
 int __real_epoll_wait(int fd, struct epoll_event *events, int max, int timeout);

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/sandbox.h"
+#include "proxy/base/sandbox.h"
 
 #define SKIPPED 77 /* not root, or no seccomp here */
 

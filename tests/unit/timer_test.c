@@ -3,7 +3,7 @@
  * The timing wheel against a model that knows only due times, at random and at the borders of each
  * level; and callbacks that change the wheel while it turns.
  */
-#include "proxy/timer.h"
+#include "proxy/base/timer.h"
 #include "tests/unit/conf_rig.h"
 
 #define START 1234567 /* of no special alignment */

@@ -7,7 +7,7 @@
  * its byte budget shares the worker with fresh events. EINTR is an empty turn; any other failure
  * of epoll_wait(2) would be our own broken state.
  */
-#include "proxy/loop.h"
+#include "proxy/base/loop.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -15,7 +15,6 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
-#include "proxy/stats.h"
 
 #define EVENTS_PER_TURN 256
 
@@ -117,7 +116,7 @@ void loop_turn(struct loop *loop)
 	int count = loop_wait(loop, events);
 
 	if (loop->turns)
-		count_add(loop->turns, 1);
+		__atomic_store_n(loop->turns, *loop->turns + 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < count; i++) {
 		struct loop_source *source = events[i].data.ptr;
 

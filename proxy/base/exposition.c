@@ -3,7 +3,7 @@
  * Owns the buffer that metrics are written into. Happy path: there is room, and bytes are copied;
  * now and then the buffer doubles. Failure mode: it cannot, then the text is lost as a whole.
  */
-#include "proxy/admin/exposition.h"
+#include "proxy/base/exposition.h"
 
 #include <stdio.h>
 #include <stdlib.h>

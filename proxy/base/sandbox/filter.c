@@ -19,8 +19,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxy/sandbox.h"
-#include "proxy/sandbox/privileges.h"
+#include "proxy/base/sandbox.h"
+#include "proxy/base/sandbox/privileges.h"
 
 /* Memory, locks, time, an orderly end and a disorderly one (abort), descriptors it was given. */
 static const char *const common_calls[] = {

@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 
 #include "proxy/base/list.h"
-#include "proxy/timer.h"
+#include "proxy/base/timer.h"
 
 struct loop_source {
 	void (*on_event)(struct loop_source *source, uint32_t events); /* EPOLL* bits */

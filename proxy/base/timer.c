@@ -8,7 +8,7 @@
  * jumps from one occupied slot to the next, so an idle hour costs a handful of steps.
  * There is nothing that can fail: no memory is taken.
  */
-#include "proxy/timer.h"
+#include "proxy/base/timer.h"
 
 #include "proxy/base/panic.h"
 

@@ -12,7 +12,7 @@
  * Raw capset(2) concerns the calling thread only, setresuid(2) through the C library all of them;
  * those that kept nothing lose their capabilities in it.
  */
-#include "proxy/sandbox/privileges.h"
+#include "proxy/base/sandbox/privileges.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -24,7 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "proxy/sandbox.h"
+#include "proxy/base/sandbox.h"
 
 static const struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
 
