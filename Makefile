@@ -26,15 +26,18 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=
 GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
 COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
 LINK      = $(CC) -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(GUARD) $(LDFLAGS)
+CON_LIBS := -lcurl -lcares -lexpat -lcrypto
 LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 
 # proxy/main.c and proxy/main/ are the composition root; the rest is a library, which tests link too.
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/*/*.c))
 CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
+CON_SRC  := $(filter-out %/main.c,$(wildcard control/*.c control/aws/*.c control/aws/*/*.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
+CON_OBJ  := $(CON_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c,$(wildcard tests/lib/*.c)))
@@ -148,6 +151,15 @@ $(BUILD)/libsluicectl.a: $(CTL_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What keeps the targets in step with AWS.
+$(BUILD)/sluice-control: $(BUILD)/control/main.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(CON_LIBS) $(LIBS)
+
+$(BUILD)/libsluicecontrol.a: $(CON_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -169,21 +181,27 @@ $(BUILD)/unit/ctl_%: $(BUILD)/tests/unit/ctl_%.o $(BUILD)/libsluicectl.a $(BUILD
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/ctl_$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) -lcurl $(LIBS)
 
+$(BUILD)/unit/control_%: $(BUILD)/tests/unit/control_%.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a | $(BUILD)/.deps-check
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/control_$*.c) -o $@ $^ \
+		$$(pkg-config --libs check) $(CON_LIBS) $(LIBS)
+
 # Tools of tests and benchmarks: each file is one program.
 $(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(CON_LIBS) $(LIBS)
 
-$(BUILD)/bin/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
+$(BUILD)/bin/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(CON_LIBS) $(LIBS)
 
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The end of every fetch, and the list of kinds. See control/source.h.
+ */
+#include "control/source.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void source_done(struct source *source, struct target_set *set)
+{
+	const struct found_target *twice = NULL;
+	int err = target_set_seal(set, &twice);
+
+	if (!err) {
+		source->on_done(source, set);
+		return;
+	}
+	if (twice)
+		source_failed(source, "contradiction",
+			      "%s is listed twice, with different properties, so the whole answer "
+			      "is not believed",
+			      twice->id ? twice->id : twice->address);
+	else
+		source_failed(source, "memory", "out of memory");
+	target_set_free(set);
+}
+
+void source_failed(struct source *source, const char *error_kind, const char *format, ...)
+{
+	char problem[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(problem, sizeof(problem), format, args);
+	va_end(args);
+	source->on_failed(source, error_kind, problem);
+}
