@@ -159,10 +159,11 @@ static int read_variable(struct parser *parser, const char *name, const char *te
 	return options_add(parser->options, lookup.path, text, name, false);
 }
 
-/* Those that tests use on a proxy of their own, and the one that sluicectl reads. */
+/* Those that tests use on a proxy of their own, and those that the other programs read. */
 static bool is_for_others(const char *variable)
 {
 	return strncmp(variable, PREFIX "SOCKET=", strlen(PREFIX "SOCKET=")) == 0 ||
+	       strncmp(variable, PREFIX "CONTROL_", strlen(PREFIX "CONTROL_")) == 0 ||
 	       strncmp(variable, PREFIX "SECCOMP=", strlen(PREFIX "SECCOMP=")) == 0 ||
 	       strncmp(variable, PREFIX "FAULT", strlen(PREFIX "FAULT")) == 0;
 }

@@ -255,8 +255,9 @@ END_TEST
 START_TEST(variables_of_tests_and_of_sluicectl_are_let_through)
 {
 	struct options options =
-		parsed(ARGS("--config", "x"), ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x",
-						  "SLUICE_FAULT_CONTROL=/x", "SLUICE_SOCKET=/x"));
+		parsed(ARGS("--config", "x"),
+		       ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x", "SLUICE_FAULT_CONTROL=/x",
+			   "SLUICE_SOCKET=/x", "SLUICE_CONTROL_SOCKET=/x"));
 
 	ck_assert_uint_eq(options.count, 0);
 	options_fini(&options);

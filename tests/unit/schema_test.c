@@ -13,7 +13,7 @@ START_TEST(unknown_keys_are_named_with_their_nearest_kin)
 		"3:1: found unknown key \"worker\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
 		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, relay, timeouts, tcp, listeners, pools; did you mean "
+		"start_wait, admin, control, relay, timeouts, tcp, listeners, pools; did you mean "
 		"\"workers\"?",
 		"4:12: found unknown key \"half-close\" in the timeouts; expected one of connect, "
 		"idle, half_close, lifetime; did you mean \"half_close\"?",
@@ -95,80 +95,181 @@ END_TEST
 
 #define POOL_WITH(discover) "pools: [{name: p, discover: " discover "}]\n" VALID_LISTENERS
 
+/* `expected` NULL: there is none. */
+static void expect_first_error(const char *yaml, const char *expected)
+{
+	struct conf_errors errors = {0};
+	struct node *root = tree_of(yaml, &errors);
+
+	schema_check(&schema_root, root, &errors);
+	const char *text = conf_error_text(&errors, 0);
+
+	if (expected)
+		ck_assert_str_eq(text ? text + 2 : "accepted", expected);
+	else
+		ck_assert_msg(!text, "%s: %s", yaml, text);
+	node_free(root);
+	conf_errors_fini(&errors);
+}
+
+static const struct {
+	const char *discover;
+	const char *expected; /* NULL: valid */
+} sources[] = {
+	{"{ec2: {tags: {a: b}, port: 80}}", NULL},
+	{"{ec2: {filters: {vpc-id: [a, b]}, port: 80, address: public, interval: 1m}}", NULL},
+	{"{ec2: {port: 80}}", "1:35: found none in the ec2 source; expected tags or filters"},
+	{"{ec2: {tags: {}, port: 80}}",
+	 "1:42: tags: found a mapping, which is empty; expected a mapping of names to "
+	 "texts"},
+	{"{ec2: {tags: {a: {b: c}}, port: 80}}",
+	 "1:46: tags: found a mapping; expected a text of at most 256 bytes or a list of "
+	 "such"},
+	{"{ec2: {tags: {a: b}}}",
+	 "1:35: found no \"port\"; expected one, or \"from_tags\" with the tag that has "
+	 "it"},
+	{"{ec2: {tags: {a: b}, from_tags: {port: p, weight: w}}}", NULL},
+	{"{ec2: {tags: {a: b}, from_tags: {weight: w}}}",
+	 "1:35: found no \"port\"; expected one, or \"from_tags\" with the tag that has "
+	 "it"},
+	{"{ec2: {tags: {a: b}, port: 80, from_tags: {}}}",
+	 "1:71: found none in the from_tags part; expected port, weight, zone or backup"},
+	{"{ec2: {tags: {a: b}, port: 80, region: r, profile: p, endpoint: 'https://h:1', "
+	 "role_arn: 'arn:aws:iam::1:role/x', external_id: e, max_shrink: 0%, "
+	 "allow_empty: true, weight: 0, backup: true}}",
+	 NULL},
+	{"{ec2: {tags: {a: b}, port: 80, max_shrink: 101%}}",
+	 "1:72: max_shrink: found \"101%\", which is too large; expected a percentage such "
+	 "as 20%, from 0% to 100%"},
+	{"{ec2: {tags: {a: b}, port: 80, endpoint: 'ftp://h'}}",
+	 "1:70: endpoint: found \"ftp://h\"; expected a URL such as https://host:8443"},
+	{"{ec2: {tags: {a: b}, port: 80, external_id: e}}",
+	 "1:60: found \"external_id\" without \"role_arn\"; expected both, as it is said "
+	 "when a role is assumed"},
+	{"{ec2: {tags: {a: b}, port: 80, interval: 500ms}}",
+	 "1:70: interval: found \"500ms\", which is too small; expected a duration such "
+	 "as 500ms, 2s or 5m, from 1s to 1h"},
+	{"{asg: {groups: [a, b], port: 80}}", NULL},
+	{"{asg: {groups: a, port: 80}}", NULL},
+	{"{asg: {groups: a, port: 80, role_arn: 'arn:aws:sns:x'}}",
+	 "1:67: role_arn: found \"arn:aws:sns:x\"; expected an ARN such as "
+	 "arn:aws:iam:..."},
+	{"{asg: {tags: {a: b}, port: 80}}", NULL},
+	{"{asg: {port: 80}}",
+	 "1:35: found neither in the asg source; expected either groups or tags"},
+	{"{asg: {groups: [a], tags: {a: b}, port: 80}}",
+	 "1:35: found both in the asg source; expected either groups or tags"},
+	{"{ecs: {cluster: c, service: s, port: 80, container: x}}", NULL},
+	{"{ecs: {cluster: c, service: s, port_name: http}}", NULL},
+	{"{ecs: {cluster: c, service: s}}", NULL},
+	{"{ecs: {cluster: c, service: s, task_sets: all, family: ipv6, "
+	 "require_healthy: true}}",
+	 NULL},
+	{"{ecs: {cluster: c, service: s, port: 1, port_name: x}}",
+	 "1:69: found both \"port\" and \"port_name\" in the ecs source; expected one of "
+	 "them"},
+	{"{ecs: {cluster: c, service: s, family: ipv6, address: public}}",
+	 "1:83: address: found \"public\" with family ipv6; expected private, as a task's "
+	 "IPv6 address is one and the same everywhere"},
+	{"{elbv2: {target_group: t}}", NULL},
+	{"{elbv2: {}}",
+	 "1:37: found no \"target_group\" in the elbv2 source; expected a text of at most "
+	 "255 bytes"},
+	{"{cloudmap: {namespace: n, service: s}}", NULL},
+	{"{cloudmap: {namespace: n, service: s, from_attributes: {weight: w}, port: 1, "
+	 "health: all}}",
+	 NULL},
+	{"{dns: {name: a.example, port: 80}}", NULL},
+	{"{dns: {name: a.example, port: 80, as: x, servers: 10.0.0.2, max_ttl: 1m}}", NULL},
+	{"{dns: {name: a, port: 80, servers: ['10.0.0.2:53', '::1', '[::1]:5353']}}", NULL},
+	{"{dns: {name: a, port: 80, servers: [10.0.0.2, ns.example:53]}}",
+	 "1:75: servers: found \"ns.example:53\"; expected an address such as 10.0.0.2, "
+	 "10.0.0.2:5353 or \"[2001:db8::1]:53\""},
+	{"{dns: {name: a.example, type: SRV}}", NULL},
+	{"{dns: {name: a.example}}",
+	 "1:35: found no \"port\" in the dns source; expected one unless type is SRV"},
+	{"{dns: {name: a.example, type: SRV, port: 80}}",
+	 "1:64: found a \"port\" for type SRV; expected none, as the records bring it"},
+	{"{dns: {name: a.example, type: MX, port: 80}}",
+	 "1:59: type: found \"MX\"; expected A, AAAA or SRV"},
+	{"{file: {path: /x}}", NULL},
+	{"{file: {path: /x, format: jsn}}",
+	 "1:55: format: found \"jsn\"; expected yaml or json; did you mean \"json\"?"},
+	{"[{file: {name: x, path: /x}}, {file: {name: y, path: /y}}]", NULL},
+	{"{file: [{name: x, path: /x}, {name: y, path: /y}]}", NULL},
+	{"{file: [{name: x, path: /x}, {path: /y}]}",
+	 "1:58: found no \"name\" in one of several file sources of a pool; expected each "
+	 "to have one of its own"},
+	{"[{file: {name: x, path: /x}}, {dns: {as: x, name: y, port: 1}}]",
+	 "1:70: as: found \"x\", which an earlier source of the pool is called, too; "
+	 "expected another"},
+	{"{file: {name: dns, path: /x}, dns: {name: x, port: 1}}",
+	 "1:64: as: found \"dns\", which an earlier source of the pool is called, too; "
+	 "expected another"},
+	{"{file: {name: operator, path: /x}}",
+	 "1:43: name: found \"operator\", which the proxy keeps for itself; expected "
+	 "another"},
+	{"{file: {name: Big, path: /x}}",
+	 "1:43: name: found \"Big\", which does not begin with a small letter or a digit; "
+	 "expected a name of at most 31 small letters, digits, \"_\", \"-\" and \".\""},
+	{"{file: []}", "1:36: file: found 0 items; expected a list of 1 to 32 items"},
+	{"{}", "1:29: found none in the discover part; expected ec2, asg, ecs, elbv2, "
+	       "cloudmap, dns or file"},
+	{"[]", "1:29: discover: found 0 items; expected a list of 1 to 16 items"},
+	{"{consul: {}}", "1:29: found none in the discover part; expected ec2, asg, ecs, "
+			 "elbv2, cloudmap, dns or file"},
+};
+
 START_TEST(every_source_of_targets_is_checked)
 {
+	for (size_t i = 0; i < COUNT(sources); i++) {
+		char yaml[512];
+
+		snprintf(yaml, sizeof(yaml), POOL_WITH("%s"), sources[i].discover);
+		expect_first_error(yaml, sources[i].expected);
+	}
+}
+END_TEST
+
+START_TEST(what_sluice_control_reads_of_itself_is_checked)
+{
 	static const struct {
-		const char *discover;
+		const char *control;
 		const char *expected; /* NULL: valid */
 	} cases[] = {
-		{"{ec2: {tags: {a: b}, port: 80}}", NULL},
-		{"{ec2: {filters: {vpc-id: [a, b]}, port: 80, address: public, interval: 1m}}",
+		{"{}", NULL},
+		{"{socket: /run/c.sock, mode: 0600, http: '127.0.0.1:9902', region: eu-west-1, "
+		 "profile: p, endpoint: 'http://127.0.0.1:5000', ca_file: /ca, fips: true, "
+		 "dual_stack: true, fleet_size: 30, api_rate: 2, last_good_max_age: 1h}",
 		 NULL},
-		{"{ec2: {port: 80}}",
-		 "1:35: found none in the ec2 source; expected tags or filters"},
-		{"{ec2: {tags: {}, port: 80}}",
-		 "1:42: tags: found a mapping, which is empty; expected a mapping of names to "
-		 "texts"},
-		{"{ec2: {tags: {a: {b: c}}, port: 80}}",
-		 "1:46: tags: found a mapping; expected a text of at most 256 bytes or a list of "
-		 "such"},
-		{"{ec2: {tags: {a: b}}}",
-		 "1:35: found no \"port\" in the ec2 source; expected a whole number from 1 to "
-		 "65535"},
-		{"{ec2: {tags: {a: b}, port: 80, interval: 500ms}}",
-		 "1:70: interval: found \"500ms\", which is too small; expected a duration such "
-		 "as 500ms, 2s or 5m, from 1s to 1h"},
-		{"{asg: {groups: [a, b], port: 80}}", NULL},
-		{"{asg: {groups: a, port: 80}}", NULL},
-		{"{asg: {tags: {a: b}, port: 80}}", NULL},
-		{"{asg: {port: 80}}",
-		 "1:35: found neither in the asg source; expected either groups or tags"},
-		{"{asg: {groups: [a], tags: {a: b}, port: 80}}",
-		 "1:35: found both in the asg source; expected either groups or tags"},
-		{"{ecs: {cluster: c, service: s, port: 80, container: x}}", NULL},
-		{"{ecs: {cluster: c, service: s, port_name: http}}", NULL},
-		{"{ecs: {cluster: c, service: s}}",
-		 "1:35: found neither in the ecs source; expected either port or port_name"},
-		{"{elbv2: {target_group: t}}", NULL},
-		{"{elbv2: {}}",
-		 "1:37: found no \"target_group\" in the elbv2 source; expected a text of at most "
-		 "255 bytes"},
-		{"{cloudmap: {namespace: n, service: s}}", NULL},
-		{"{dns: {name: a.example, port: 80}}", NULL},
-		{"{dns: {name: a.example, type: SRV}}", NULL},
-		{"{dns: {name: a.example}}",
-		 "1:35: found no \"port\" in the dns source; expected one unless type is SRV"},
-		{"{dns: {name: a.example, type: SRV, port: 80}}",
-		 "1:64: found a \"port\" for type SRV; expected none, as the records bring it"},
-		{"{dns: {name: a.example, type: MX, port: 80}}",
-		 "1:59: type: found \"MX\"; expected A, AAAA or SRV"},
-		{"{file: {path: /x}}", NULL},
-		{"{file: {path: /x, format: jsn}}",
-		 "1:55: format: found \"jsn\"; expected yaml or json; did you mean \"json\"?"},
-		{"[{file: {path: /x}}, {file: {path: /y}}]", NULL},
-		{"{}", "1:29: found none in the discover part; expected ec2, asg, ecs, elbv2, "
-		       "cloudmap, dns or file"},
-		{"[]", "1:29: discover: found 0 items; expected a list of 1 to 16 items"},
-		{"{consul: {}}", "1:29: found none in the discover part; expected ec2, asg, ecs, "
-				 "elbv2, cloudmap, dns or file"},
+		{"{lifecycle: auto, lifecycle_hook: h}", NULL},
+		{"{lifecycle_hook: h}",
+		 "1:11: found \"lifecycle_hook\" without \"lifecycle: auto\"; expected both"},
+		{"{queue: 'https://sqs.eu-west-1.amazonaws.com/1/q'}", NULL},
+		{"{queue: auto, queue_topic: 'arn:aws-cn:sns:cn-north-1:1:t'}", NULL},
+		{"{queue: auto}",
+		 "1:18: queue: found \"auto\" without \"queue_topic\"; expected the ARN of an SNS "
+		 "topic to subscribe the queue to"},
+		{"{queue_topic: 'arn:aws:sns:r:1:t'}",
+		 "1:11: found \"queue_topic\" without \"queue: auto\"; expected both, as a queue "
+		 "of your own is subscribed by you"},
+		{"{queue: on}",
+		 "1:18: queue: found \"on\"; expected a URL such as https://host:8443"},
+		{"{queue: auto, queue_topic: topic}",
+		 "1:37: queue_topic: found \"topic\"; expected an ARN such as arn:aws:sns:..."},
+		{"{fleet_size: 0}",
+		 "1:23: fleet_size: found \"0\", which is too small; expected auto or a whole "
+		 "number from 1 to 100000"},
+		{"{endpoint: 'https:///x'}",
+		 "1:21: endpoint: found \"https:///x\"; expected a URL such as "
+		 "https://host:8443"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct conf_errors errors = {0};
 		char yaml[512];
 
-		snprintf(yaml, sizeof(yaml), POOL_WITH("%s"), cases[i].discover);
-		struct node *root = tree_of(yaml, &errors);
-
-		schema_check(&schema_root, root, &errors);
-		const char *text = conf_error_text(&errors, 0);
-
-		if (cases[i].expected)
-			ck_assert_str_eq(text ? text + 2 : "accepted", cases[i].expected);
-		else
-			ck_assert_msg(!text, "%s", text);
-		node_free(root);
-		conf_errors_fini(&errors);
+		snprintf(yaml, sizeof(yaml), "control: %s\n" VALID, cases[i].control);
+		expect_first_error(yaml, cases[i].expected);
 	}
 }
 END_TEST
@@ -322,7 +423,11 @@ START_TEST(single_items_become_lists)
 	ck_assert_int_eq(node_get(pool, "source")->kind, NODE_SEQUENCE);
 	ck_assert_str_eq(node_get(pool, "source")->children[0]->text, "10.0.0.1");
 	ck_assert_int_eq(discover->kind, NODE_SEQUENCE);
-	ck_assert_str_eq(schema_text(node_get(discover->children[0], "file"), "format"), "yaml");
+	const struct node *files = node_get(discover->children[0], "file");
+
+	ck_assert_int_eq(files->kind, NODE_SEQUENCE);
+	ck_assert_str_eq(schema_text(files->children[0], "format"), "yaml");
+	ck_assert_str_eq(schema_text(files->children[0], "name"), "file");
 	node_free(root);
 }
 END_TEST
@@ -381,6 +486,7 @@ int main(void)
 		required_keys_are_missed_at_their_mapping,
 		empty_lists_of_listeners_are_refused,
 		every_source_of_targets_is_checked,
+		what_sluice_control_reads_of_itself_is_checked,
 		the_table_is_consistent,
 		a_walk_ends_when_told,
 		defaults_fill_every_gap_in_the_tables_order,

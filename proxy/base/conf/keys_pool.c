@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "proxy/base/conf/discover_rules.h"
 #include "proxy/base/conf/keys.h"
 
 static const struct schema_key ip_item = {.name = "address", .kind = SCHEMA_IP};
@@ -210,6 +211,7 @@ static void check_pool(const struct node *node, struct conf_errors *errors)
 	const char *protocol = node_get_text(node, "proxy_protocol");
 	const char *balance = node_get_text(node, "balance");
 
+	discover_check_names(node_get(node, "discover"), errors);
 	if (crc32c && crc32c->text && strcmp(crc32c->text, "true") == 0 &&
 	    (!protocol || strcmp(protocol, "v2") != 0))
 		conf_error(errors, &crc32c->where,
