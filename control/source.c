@@ -6,6 +6,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "control/aws/aws.h"
 
 void source_done(struct source *source, struct target_set *set)
 {
@@ -35,4 +38,22 @@ void source_failed(struct source *source, const char *error_kind, const char *fo
 	vsnprintf(problem, sizeof(problem), format, args);
 	va_end(args);
 	source->on_failed(source, error_kind, problem);
+}
+
+void source_failed_call(struct source *source, const struct aws_error *error)
+{
+	source_failed(source, aws_error_kind_names[error->kind], "%s", error->text);
+}
+
+const struct found_target *source_current(const struct source *source, const char *id)
+{
+	const struct target_set *set = source->current ? source->current(source) : NULL;
+
+	for (size_t i = 0; i < target_set_count(set); i++) {
+		const struct found_target *target = target_set_at(set, i);
+
+		if (target->id && strcmp(target->id, id) == 0)
+			return target;
+	}
+	return NULL;
 }

@@ -17,6 +17,7 @@
 #include "control/target_set.h"
 
 struct aws;
+struct aws_error;
 struct conf_errors;
 struct loop;
 struct node;
@@ -78,6 +79,9 @@ struct source {
 	 * never a secret. `error_kind` is one of a few words for metrics: "throttled", "denied". */
 	void (*on_done)(struct source *source, struct target_set *set);
 	void (*on_failed)(struct source *source, const char *error_kind, const char *problem);
+	/* The set in force, or NULL: what a gap in an answer is judged by (a target that was there
+	 * is not gone because its address is missing). NULL: nobody knows. */
+	const struct target_set *(*current)(const struct source *source);
 	/* Something changed, ask soon: a watched file, a TTL that ran out. NULL: nobody listens. */
 	void (*on_hint)(struct source *source);
 	/* A wish for the next poll, e.g. of a TTL; 0: the configured interval. */
@@ -91,3 +95,7 @@ struct source {
 void source_done(struct source *source, struct target_set *set);
 void source_failed(struct source *source, const char *error_kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void source_failed_call(struct source *source, const struct aws_error *error);
+
+/* A target of this id in the set in force; NULL if there is none. */
+const struct found_target *source_current(const struct source *source, const char *id);
