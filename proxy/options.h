@@ -17,25 +17,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "proxy/base/conf/given.h"
+
 struct conf_errors;
 
 /* Exit statuses of sluice. */
 enum options_exit { EXIT_OK = 0, EXIT_CONFIG = 1, EXIT_USAGE = 2 };
 
-#define OPTIONS_PATH_BIND   "listeners.bind"
-#define OPTIONS_PATH_TARGET "pools.targets"
-#define OPTIONS_PATH_ADMIN  "admin.http"
-#define OPTIONS_PATH_SOCKET "admin.socket"
-#define OPTIONS_PATH_STATE  "state_directory"
 #define OPTIONS_DEMO_LISTEN "127.0.0.1:8080"
-
-struct option_value {
-	char *path;       /* in the schema: "log.format" */
-	char *text;       /* as given */
-	char *origin;     /* for messages: "--log jsn", "SLUICE_LOG" */
-	bool is_flag;     /* not a variable */
-	bool is_fallback; /* the file beats it, too */
-};
 
 struct options {
 	char *config_file; /* NULL: the values below are all there is */
@@ -45,8 +34,7 @@ struct options {
 	bool demo;         /* with embedded backends */
 	bool help;
 	bool version;
-	struct option_value *values;
-	size_t count;
+	struct given given;
 };
 
 /* `envp` is a NULL-ended list of NAME=VALUE. 0; -EINVAL with the reasons in `errors` (exit with

@@ -62,7 +62,7 @@ static uint32_t find_pool(const struct config *config, const char *name)
 	for (size_t i = 0; i < config->pool_count; i++)
 		if (strcmp(config->pools[i].name, name) == 0)
 			return (uint32_t)i;
-	panic(__FILE__, __LINE__, "a listener's pool exists, config_check() has seen it");
+	panic(__FILE__, __LINE__, "a listener's pool exists, conf_check() has seen it");
 }
 
 static int build_trusted(const struct fields *fields, struct listener_conf *listener)

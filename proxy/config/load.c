@@ -2,9 +2,7 @@
  *
  * The steps from options to a configuration, in order. See proxy/config.h.
  */
-#include <errno.h>
-
-#include "proxy/base/conf/schema.h"
+#include "proxy/base/conf/check.h"
 #include "proxy/base/conf/tree.h"
 #include "proxy/config.h"
 #include "proxy/config/parts.h"
@@ -12,7 +10,7 @@
 #include "proxy/options.h"
 
 /* Leave out what the defaults and the root gave a listener although it means nothing there, so
- * that what is shown passes config_check() again. */
+ * that what is shown passes conf_check() again. */
 static void prune(const struct config *config)
 {
 	static const char *const tcp_only[] = {"tcp", "steer", "proxy_protocol", "proxy_timeout",
@@ -35,14 +33,8 @@ int config_finish(struct node *root, bool demo, struct conf_errors *errors,
 		  struct config **ret_config)
 {
 	struct config *config;
-	int err;
+	int err = conf_settle(root, demo, errors);
 
-	schema_check(&schema_root, root, errors);
-	err = config_check(root, demo, errors);
-	if (err == 0 && conf_failed(errors))
-		err = -EINVAL;
-	if (err == 0)
-		err = schema_complete(&schema_root, root);
 	if (err == 0)
 		err = config_build(root, &config);
 	if (err < 0) {

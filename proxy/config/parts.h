@@ -22,13 +22,6 @@ int config_read(const struct options *options, struct conf_errors *errors, struc
 int config_finish(struct node *root, bool demo, struct conf_errors *errors,
 		  struct config **ret_config);
 
-/* check.c: what a schema cannot see, such as names that lead nowhere. Takes any tree, even one
- * that the schema found fault with. 0, or -ENOMEM. */
-int config_check(const struct node *root, bool demo, struct conf_errors *errors);
-
-/* check_listeners.c: that part of config_check(). */
-int config_check_listeners(const struct node *root, struct conf_errors *errors);
-
 /* build.c: structs from a completed tree, which they take over on success. 0 or -ENOMEM. */
 int config_build(struct node *root, struct config **ret_config);
 

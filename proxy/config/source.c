@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where a configuration comes from: a file, or --listen and --target; either way flags and
- * variables are laid over it as if they had been written there, at their path in the schema.
- *
- * Failure modes: a file that cannot be read or parsed. A value whose place in the file is taken by
- * something of the wrong shape is left out, since the schema is about to refuse that shape.
+ * variables are laid over it. Failure modes: a file that cannot be read or parsed.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/base/conf/schema.h"
+#include "proxy/base/conf/given.h"
 #include "proxy/base/conf/tree.h"
 #include "proxy/base/conf/yaml_tree.h"
 #include "proxy/config/parts.h"
@@ -34,7 +31,7 @@ static struct node *add_new(struct node *parent, enum node_kind kind, const char
 	return node_add(parent, node) < 0 ? NULL : node;
 }
 
-static int add_listener(struct node *listeners, const struct option_value *value)
+static int add_listener(struct node *listeners, const struct given_value *value)
 {
 	struct conf_where where = {.source = value->origin};
 	struct node *listener = add_new(listeners, NODE_MAPPING, NULL);
@@ -55,14 +52,14 @@ static int add_listener(struct node *listeners, const struct option_value *value
 
 static int add_given(const struct options *options, struct node *listeners, struct node *targets)
 {
-	for (size_t i = 0; i < options->count; i++) {
-		const struct option_value *value = &options->values[i];
+	for (size_t i = 0; i < options->given.count; i++) {
+		const struct given_value *value = &options->given.values[i];
 		struct conf_where where = {.source = value->origin};
 		int err = 0;
 
-		if (strcmp(value->path, OPTIONS_PATH_BIND) == 0)
+		if (strcmp(value->path, GIVEN_PATH_BIND) == 0)
 			err = add_listener(listeners, value);
-		else if (strcmp(value->path, OPTIONS_PATH_TARGET) == 0)
+		else if (strcmp(value->path, GIVEN_PATH_TARGET) == 0)
 			err = add_text(targets, &where, NULL, value->text);
 		if (err < 0)
 			return err;
@@ -88,83 +85,6 @@ static int read_options(const struct options *options, struct node **ret_root)
 	return 0;
 }
 
-static int overlay(const struct schema_map *map, struct node *node, const char *path,
-		   const struct option_value *value);
-
-/* The child on the way down, made if it is a mapping that nobody wrote. */
-static int step_into(const struct schema_key *key, struct node *mapping, const char *rest,
-		     const struct option_value *value)
-{
-	struct node *child = node_get(mapping, key->name);
-
-	if (key->kind == SCHEMA_LIST) {
-		for (size_t i = 0; child && i < child->count; i++) {
-			int err = overlay(key->item->map, child->children[i], rest, value);
-
-			if (err < 0)
-				return err;
-		}
-		return 0;
-	}
-	if (!child)
-		child = add_new(mapping, NODE_MAPPING, key->name);
-	if (!child || schema_expand(key, child) < 0)
-		return -ENOMEM;
-	return overlay(key->map, child, rest, value);
-}
-
-/* Set what `path` leads to from `node`, in every item of a list on the way. */
-static int overlay(const struct schema_map *map, struct node *node, const char *path,
-		   const struct option_value *value)
-{
-	struct conf_where where = {.source = value->origin};
-	size_t len = strcspn(path, ".");
-	char name[64];
-
-	if (node->kind != NODE_MAPPING)
-		return 0;
-	snprintf(name, sizeof(name), "%.*s", (int)len, path);
-	if (path[len])
-		return step_into(schema_find(map, name), node, path + len + 1, value);
-	node_remove(node, name);
-	return add_text(node, &where, name, value->text);
-}
-
-/* A flag for the root beats what listeners and pools say for themselves. */
-static void remove_overridden(struct node *root, const char *name)
-{
-	for (size_t i = 0; i < schema_root.count; i++) {
-		const struct schema_key *list = &schema_root.keys[i];
-		const struct node *items = node_get(root, list->name);
-		const struct schema_key *key;
-
-		if (list->kind != SCHEMA_LIST || !items)
-			continue;
-		key = schema_find(list->item->map, name);
-		for (size_t j = 0; key && key->flags & SCHEMA_INHERITS && j < items->count; j++)
-			node_remove(items->children[j], name);
-	}
-}
-
-static int overlay_all(const struct options *options, struct node *root)
-{
-	for (size_t i = 0; i < options->count; i++) {
-		const struct option_value *value = &options->values[i];
-		int err;
-
-		if (strcmp(value->path, OPTIONS_PATH_BIND) == 0 ||
-		    strcmp(value->path, OPTIONS_PATH_TARGET) == 0)
-			continue;
-		if (value->is_fallback && node_get(root, value->path))
-			continue;
-		remove_overridden(root, value->path);
-		err = overlay(&schema_root, root, value->path, value);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
 int config_read(const struct options *options, struct conf_errors *errors, struct node **ret_root)
 {
 	struct node *root;
@@ -173,7 +93,7 @@ int config_read(const struct options *options, struct conf_errors *errors, struc
 
 	if (err < 0)
 		return err;
-	err = overlay_all(options, root);
+	err = given_overlay(&options->given, root);
 	if (err < 0) {
 		node_free(root);
 		return err;

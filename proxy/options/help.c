@@ -34,9 +34,9 @@ static bool print_key(const struct schema_key *key, const char *path, void *cont
 	fprintf(out, "\n%*s[%s", FLAG_WIDTH + 3, "", key->variable);
 	if (key->fallback)
 		fprintf(out, ", default %s", key->fallback);
-	if (strcmp(path, OPTIONS_PATH_BIND) == 0 || strcmp(path, OPTIONS_PATH_TARGET) == 0)
+	if (given_is_list(path))
 		fputs(", comma-separated; the flag may be repeated", out);
-	if (strcmp(path, OPTIONS_PATH_ADMIN) == 0)
+	if (strcmp(path, GIVEN_PATH_ADMIN) == 0)
 		fputs("; unix:/path is where changes are taken, too", out);
 	fputs("]\n", out);
 	return true;

@@ -13,7 +13,6 @@
 #include "proxy/base/conf/nearest.h"
 #include "proxy/base/conf/schema.h"
 #include "proxy/options.h"
-#include "proxy/options/values.h"
 
 #define PREFIX "SLUICE_"
 
@@ -37,38 +36,6 @@ struct parser {
 	bool config_is_flag;
 	int err; /* -ENOMEM once there was none */
 };
-
-/* One row of the schema by its flag or its variable. */
-struct lookup {
-	const char *name;
-	bool by_flag;
-	const struct schema_key *key;
-	char path[64];
-};
-
-static bool lookup_visit(const struct schema_key *key, const char *path, void *context)
-{
-	struct lookup *lookup = context;
-	const char *name = lookup->by_flag ? key->flag : key->variable;
-
-	if (!name || strcmp(name, lookup->name) != 0)
-		return true;
-	lookup->key = key;
-	snprintf(lookup->path, sizeof(lookup->path), "%s", path);
-	return false;
-}
-
-static bool find_key(const char *name, bool by_flag, struct lookup *ret_lookup)
-{
-	*ret_lookup = (struct lookup){.name = name, .by_flag = by_flag};
-	schema_walk(&schema_root, lookup_visit, ret_lookup);
-	return ret_lookup->key != NULL;
-}
-
-static bool is_repeatable(const char *path)
-{
-	return strcmp(path, OPTIONS_PATH_BIND) == 0 || strcmp(path, OPTIONS_PATH_TARGET) == 0;
-}
 
 __attribute__((format(printf, 3, 4))) static void
 complain(struct parser *parser, const char *origin, const char *format, ...)
@@ -144,19 +111,19 @@ static int set_config(struct parser *parser, const char *file, const char *origi
 
 static int read_variable(struct parser *parser, const char *name, const char *text)
 {
-	struct lookup lookup;
+	struct given_key found;
 
 	if (strcmp(name, PREFIX "CONFIG") == 0)
 		return *text ? set_config(parser, text, name, false) : 0;
-	if (!find_key(name, false, &lookup)) {
+	if (!given_by_variable(name, &found)) {
 		complain_unknown(parser, name, false);
 		return 0;
 	}
 	if (*text == '\0')
 		return 0;
-	if (is_repeatable(lookup.path))
-		return options_add_list(parser->options, lookup.path, text, name);
-	return options_add(parser->options, lookup.path, text, name, false);
+	if (given_is_list(found.path))
+		return given_add_list(&parser->options->given, found.path, text, name);
+	return given_add(&parser->options->given, found.path, text, name, false);
 }
 
 /* Those that tests use on a proxy of their own, and those that the other programs read. */
@@ -188,8 +155,8 @@ static int read_environment(struct parser *parser, char *const envp[])
 static int read_value_flag(struct parser *parser, const char *flag, const char *text)
 {
 	struct options *options = parser->options;
-	const struct option_value *earlier;
-	struct lookup lookup;
+	const struct given_value *earlier;
+	struct given_key found;
 	char *origin;
 	int err;
 
@@ -202,21 +169,21 @@ static int read_value_flag(struct parser *parser, const char *flag, const char *
 		free(origin);
 		return err;
 	}
-	find_key(flag, true, &lookup);
-	options_drop_variables(options, lookup.key->variable);
-	earlier = options_find(options, options_place(lookup.path, text));
-	if (earlier && !is_repeatable(lookup.path))
+	given_by_flag(flag, &found);
+	given_drop_variable(&options->given, found.key->variable);
+	earlier = given_find(&options->given, given_place(found.path, text));
+	if (earlier && !given_is_list(found.path))
 		complain(parser, origin, "found it a second time; expected it once");
-	err = options_add(options, lookup.path, text, origin, true);
+	err = given_add(&options->given, found.path, text, origin, true);
 	free(origin);
 	return err;
 }
 
 static bool takes_value(const char *flag)
 {
-	struct lookup lookup;
+	struct given_key found;
 
-	return strcmp(flag, "--config") == 0 || find_key(flag, true, &lookup);
+	return strcmp(flag, "--config") == 0 || given_by_flag(flag, &found);
 }
 
 static bool read_switch(struct options *options, const char *flag)
@@ -293,9 +260,9 @@ static void check_with_file(struct parser *parser)
 {
 	const struct options *options = parser->options;
 
-	for (size_t i = 0; i < options->count; i++)
-		if (is_repeatable(options->values[i].path))
-			complain(parser, options->values[i].origin,
+	for (size_t i = 0; i < options->given.count; i++)
+		if (given_is_list(options->given.values[i].path))
+			complain(parser, options->given.values[i].origin,
 				 "found it together with %s; expected listeners and targets in the "
 				 "file alone",
 				 parser->config_origin);
@@ -307,16 +274,16 @@ static void check_with_file(struct parser *parser)
 static int check_without_file(struct parser *parser)
 {
 	struct options *options = parser->options;
-	const struct option_value *bind = options_find(options, OPTIONS_PATH_BIND);
-	const struct option_value *target = options_find(options, OPTIONS_PATH_TARGET);
+	const struct given_value *bind = given_find(&options->given, GIVEN_PATH_BIND);
+	const struct given_value *target = given_find(&options->given, GIVEN_PATH_TARGET);
 
 	if (options->demo) {
 		if (target)
 			complain(parser, target->origin,
 				 "found it together with --demo, which brings its own targets");
 		return bind ? 0
-			    : options_add(options, OPTIONS_PATH_BIND, OPTIONS_DEMO_LISTEN, "--demo",
-					  true);
+			    : given_add(&options->given, GIVEN_PATH_BIND, OPTIONS_DEMO_LISTEN,
+					"--demo", true);
 	}
 	if (!bind && !target)
 		complain(parser, "sluice",
@@ -352,7 +319,7 @@ int options_parse(int argc, char *const argv[], char *const envp[], struct conf_
 	if (err == 0)
 		err = read_arguments(&parser, argc, argv);
 	if (err == 0)
-		err = options_add_inherited(&options, envp);
+		err = given_add_inherited(&options.given, envp);
 	if (err == 0)
 		err = check_together(&parser);
 	if (err == 0 && conf_failed(errors))

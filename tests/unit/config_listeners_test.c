@@ -161,6 +161,12 @@ START_TEST(admin_addresses_are_in_nobodys_way)
 	expect_error("admin: {socket: /x}\n" LISTENER("bind: unix:/x"),
 		     "1:17: socket: found \"/x\", which overlaps with \"unix:/x\" of listener "
 		     "\"a\"; expected an address and port of its own");
+	expect_error("admin: {socket: /x}\ncontrol: {socket: unix:/x}\n" VALID,
+		     "2:19: socket: found \"unix:/x\", which overlaps with \"/x\" of admin "
+		     "address \"socket\"; expected an address and port of its own");
+	expect_error("control: {http: \"127.0.0.1:80\"}\n" VALID,
+		     "1:17: http: found \"127.0.0.1:80\", which overlaps with \":80\" of listener "
+		     "\"a\"; expected an address and port of its own");
 }
 END_TEST
 

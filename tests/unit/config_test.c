@@ -6,7 +6,6 @@
 #include <errno.h>
 
 #include "proxy/model.h"
-#include "proxy/options/values.h"
 #include "tests/unit/conf_rig.h"
 
 #define EXAMPLE "tests/net/conf/example.yaml"
@@ -399,17 +398,17 @@ static struct options options_of(const char *const (*values)[3], size_t count, c
 
 	for (size_t i = 0; i < count; i++)
 		ck_assert_int_eq(
-			options_add(&options, values[i][0], values[i][1], values[i][2], true), 0);
+			given_add(&options.given, values[i][0], values[i][1], values[i][2], true), 0);
 	return options;
 }
 
 START_TEST(flags_alone_make_a_configuration)
 {
 	static const char *const values[][3] = {
-		{OPTIONS_PATH_BIND, ":8080", "--listen :8080"},
-		{OPTIONS_PATH_TARGET, "10.0.0.1:80", "--target 10.0.0.1:80"},
-		{OPTIONS_PATH_BIND, "unix:/x", "--listen unix:/x"},
-		{OPTIONS_PATH_TARGET, "db:80", "--target db:80"},
+		{GIVEN_PATH_BIND, ":8080", "--listen :8080"},
+		{GIVEN_PATH_TARGET, "10.0.0.1:80", "--target 10.0.0.1:80"},
+		{GIVEN_PATH_BIND, "unix:/x", "--listen unix:/x"},
+		{GIVEN_PATH_TARGET, "db:80", "--target db:80"},
 		{"log.format", "json", "--log json"},
 		{"relay", "copy", "--relay copy"},
 		{"pools.balance", "first", "--balance first"},
@@ -479,14 +478,14 @@ START_TEST(an_inherited_directory_gives_way_to_the_file)
 
 	for (size_t i = 0; i < COUNT(files); i++) {
 		static const char *const values[][3] = {
-			{OPTIONS_PATH_STATE, "/inherited", "STATE_DIRECTORY"}};
+			{GIVEN_PATH_STATE, "/inherited", "STATE_DIRECTORY"}};
 		char path[] = "/tmp/sluice-conf-XXXXXX";
 		int fd = mkstemp(path);
 		struct options options = options_of(values, COUNT(values), strdup(path));
 		struct conf_errors errors = {0};
 		struct config *config = NULL;
 
-		options.values[0].is_fallback = true;
+		options.given.values[0].is_fallback = true;
 		ck_assert_int_eq(write(fd, files[i], strlen(files[i])), (ssize_t)strlen(files[i]));
 		close(fd);
 		int err = config_load(&options, &errors, &config);
@@ -503,8 +502,8 @@ END_TEST
 START_TEST(errors_name_the_flag_or_variable)
 {
 	static const char *const values[][3] = {
-		{OPTIONS_PATH_BIND, "8080", "--listen 8080"},
-		{OPTIONS_PATH_TARGET, "db", "SLUICE_TARGETS"},
+		{GIVEN_PATH_BIND, "8080", "--listen 8080"},
+		{GIVEN_PATH_TARGET, "db", "SLUICE_TARGETS"},
 		{"pools.balance", "fist", "--balance fist"},
 		{"workers", "-3", "--workers -3"},
 	};
@@ -533,7 +532,7 @@ END_TEST
 
 START_TEST(the_demo_may_have_no_targets_yet)
 {
-	static const char *const values[][3] = {{OPTIONS_PATH_BIND, ":8080", "--demo"}};
+	static const char *const values[][3] = {{GIVEN_PATH_BIND, ":8080", "--demo"}};
 	struct options options = options_of(values, COUNT(values), NULL);
 	struct conf_errors errors = {0};
 	struct config *config = NULL;

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 
-#include "proxy/options/values.h"
 #include "tests/unit/conf_rig.h"
 
 #define ARGS(...) ((const char *const[]){"sluice", __VA_ARGS__, NULL})
@@ -34,18 +33,18 @@ static struct options parsed(const char *const *args, const char *const *env)
 static void refused(const char *const *args, const char *const *env, const char *expected)
 {
 	struct conf_errors errors = {0};
-	struct options options = {.count = 4711};
+	struct options options = {.given.count = 4711};
 
 	ck_assert_int_eq(parse(args, env, &errors, &options), -EINVAL);
 	ck_assert_str_eq(conf_error_text(&errors, 0), expected);
 	ck_assert_uint_eq(errors.errors.count, 1);
-	ck_assert_uint_eq(options.count, 4711);
+	ck_assert_uint_eq(options.given.count, 4711);
 	conf_errors_fini(&errors);
 }
 
 static const char *value_of(const struct options *options, const char *path)
 {
-	const struct option_value *value = options_find(options, path);
+	const struct given_value *value = given_find(&options->given, path);
 
 	return value ? value->text : "none";
 }
@@ -54,11 +53,11 @@ START_TEST(two_flags_are_enough)
 {
 	struct options options = parsed(ARGS("--listen", ":80", "--target", "a:1"), NO_ENV);
 
-	ck_assert_uint_eq(options.count, 2);
-	ck_assert_str_eq(options.values[0].path, OPTIONS_PATH_BIND);
-	ck_assert_str_eq(options.values[0].text, ":80");
-	ck_assert_str_eq(options.values[0].origin, "--listen :80");
-	ck_assert_str_eq(options.values[1].path, OPTIONS_PATH_TARGET);
+	ck_assert_uint_eq(options.given.count, 2);
+	ck_assert_str_eq(options.given.values[0].path, GIVEN_PATH_BIND);
+	ck_assert_str_eq(options.given.values[0].text, ":80");
+	ck_assert_str_eq(options.given.values[0].origin, "--listen :80");
+	ck_assert_str_eq(options.given.values[1].path, GIVEN_PATH_TARGET);
 	ck_assert_ptr_null(options.config_file);
 	ck_assert(!options.check && !options.show && !options.replace && !options.demo);
 	options_fini(&options);
@@ -70,7 +69,7 @@ START_TEST(values_may_follow_an_equals_sign)
 	struct options options =
 		parsed(ARGS("--listen=unix:/a=b", "--target=a:1", "--workers=3"), NO_ENV);
 
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_BIND), "unix:/a=b");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), "unix:/a=b");
 	ck_assert_str_eq(value_of(&options, "workers"), "3");
 	options_fini(&options);
 }
@@ -82,10 +81,10 @@ START_TEST(listeners_and_targets_repeat_in_order)
 		ARGS("--listen", ":80", "--listen", ":81", "--target", "b:1", "--target", "a:1"),
 		NO_ENV);
 
-	ck_assert_uint_eq(options.count, 4);
-	ck_assert_str_eq(options.values[1].text, ":81");
-	ck_assert_str_eq(options.values[2].text, "b:1");
-	ck_assert_str_eq(options.values[3].text, "a:1");
+	ck_assert_uint_eq(options.given.count, 4);
+	ck_assert_str_eq(options.given.values[1].text, ":81");
+	ck_assert_str_eq(options.given.values[2].text, "b:1");
+	ck_assert_str_eq(options.given.values[3].text, "a:1");
 	options_fini(&options);
 }
 END_TEST
@@ -97,9 +96,9 @@ START_TEST(variables_serve_as_flags_do)
 		       ENV("SLUICE_LISTEN=:80", "SLUICE_TARGETS=a:1,b:2", "SLUICE_WORKERS=3",
 			   "SLUICE_LOG=json", "SLUICE_LOG_LEVEL="));
 
-	ck_assert_uint_eq(options.count, 5);
-	ck_assert_str_eq(options.values[2].text, "b:2");
-	ck_assert_str_eq(options.values[2].origin, "SLUICE_TARGETS");
+	ck_assert_uint_eq(options.given.count, 5);
+	ck_assert_str_eq(options.given.values[2].text, "b:2");
+	ck_assert_str_eq(options.given.values[2].origin, "SLUICE_TARGETS");
 	ck_assert_str_eq(value_of(&options, "workers"), "3");
 	ck_assert_str_eq(value_of(&options, "log.format"), "json");
 	ck_assert_str_eq(value_of(&options, "log_level"), "none");
@@ -113,10 +112,10 @@ START_TEST(a_flag_beats_its_variable)
 		parsed(ARGS("--target", "c:3", "--target", "d:4", "--workers", "4"),
 		       ENV("SLUICE_WORKERS=3", "SLUICE_TARGETS=a:1,b:2", "SLUICE_LISTEN=:80"));
 
-	ck_assert_uint_eq(options.count, 4);
+	ck_assert_uint_eq(options.given.count, 4);
 	ck_assert_str_eq(value_of(&options, "workers"), "4");
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_TARGET), "c:3");
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_BIND), ":80");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_TARGET), "c:3");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), ":80");
 	options_fini(&options);
 }
 END_TEST
@@ -126,12 +125,12 @@ START_TEST(an_admin_address_goes_where_its_form_says)
 	struct options options = parsed(ARGS("--admin", "unix:/x", "--admin=127.0.0.1:1", "x.yaml"),
 					ENV("SLUICE_ADMIN=[::1]:2"));
 
-	ck_assert_uint_eq(options.count, 2);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_SOCKET), "unix:/x");
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_ADMIN), "127.0.0.1:1");
+	ck_assert_uint_eq(options.given.count, 2);
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_SOCKET), "unix:/x");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_ADMIN), "127.0.0.1:1");
 	options_fini(&options);
 	options = parsed(ARGS("x.yaml"), ENV("SLUICE_ADMIN=unix:/y"));
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_SOCKET), "unix:/y");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_SOCKET), "unix:/y");
 	options_fini(&options);
 	refused(ARGS("--admin", "unix:/x", "--admin", "unix:/y", "x.yaml"), NO_ENV,
 		"--admin unix:/y: found it a second time; expected it once");
@@ -144,8 +143,8 @@ START_TEST(an_admin_flag_beats_the_variable_whatever_its_form)
 	struct options options =
 		parsed(ARGS("--admin", "127.0.0.1:1", "x.yaml"), ENV("SLUICE_ADMIN=unix:/y"));
 
-	ck_assert_uint_eq(options.count, 1);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_ADMIN), "127.0.0.1:1");
+	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_ADMIN), "127.0.0.1:1");
 	options_fini(&options);
 }
 END_TEST
@@ -155,21 +154,21 @@ START_TEST(systemds_state_directory_comes_last)
 	struct options options =
 		parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/var/lib/a:/var/lib/b"));
 
-	ck_assert_uint_eq(options.count, 1);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/var/lib/a");
-	ck_assert_str_eq(options.values[0].origin, "STATE_DIRECTORY");
-	ck_assert(options.values[0].is_fallback);
+	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/var/lib/a");
+	ck_assert_str_eq(options.given.values[0].origin, "STATE_DIRECTORY");
+	ck_assert(options.given.values[0].is_fallback);
 	options_fini(&options);
 	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/a", "SLUICE_STATE_DIRECTORY=/b"));
-	ck_assert_uint_eq(options.count, 1);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/b");
-	ck_assert(!options.values[0].is_fallback);
+	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/b");
+	ck_assert(!options.given.values[0].is_fallback);
 	options_fini(&options);
 	options = parsed(ARGS("--state-directory", "/c", "x.yaml"), ENV("STATE_DIRECTORY=/a"));
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_STATE), "/c");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/c");
 	options_fini(&options);
 	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY="));
-	ck_assert_uint_eq(options.count, 0);
+	ck_assert_uint_eq(options.given.count, 0);
 	options_fini(&options);
 }
 END_TEST
@@ -220,11 +219,11 @@ START_TEST(the_demo_listens_on_loopback_unless_told)
 	struct options options = parsed(ARGS("--demo"), NO_ENV);
 
 	ck_assert(options.demo);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_BIND), "127.0.0.1:8080");
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), "127.0.0.1:8080");
 	options_fini(&options);
 	options = parsed(ARGS("--demo", "--listen", ":8081"), NO_ENV);
-	ck_assert_str_eq(value_of(&options, OPTIONS_PATH_BIND), ":8081");
-	ck_assert_uint_eq(options.count, 1);
+	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), ":8081");
+	ck_assert_uint_eq(options.given.count, 1);
 	options_fini(&options);
 }
 END_TEST
@@ -259,7 +258,7 @@ START_TEST(variables_of_tests_and_of_sluicectl_are_let_through)
 		       ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x", "SLUICE_FAULT_CONTROL=/x",
 			   "SLUICE_SOCKET=/x", "SLUICE_CONTROL_SOCKET=/x"));
 
-	ck_assert_uint_eq(options.count, 0);
+	ck_assert_uint_eq(options.given.count, 0);
 	options_fini(&options);
 	refused(ARGS("--config", "x"), ENV("SLUICE_SECCOMPX=1"),
 		"SLUICE_SECCOMPX: found an unknown variable; expected one that --help lists");

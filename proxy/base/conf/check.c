@@ -7,13 +7,15 @@
  * It runs on the tree as written, also when the schema has found errors, so that one run lists them
  * all; what does not parse is therefore skipped here without a word.
  */
+#include "proxy/base/conf/check.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/base/conf/endpoint.h"
+#include "proxy/base/conf/schema.h"
 #include "proxy/base/conf/tree.h"
-#include "proxy/config/parts.h"
 
 struct listed_target {
 	const struct node *node;
@@ -228,14 +230,25 @@ static int check_pool(const struct node *root, const struct node *pool, bool dem
 	return err < 0 ? err : check_targets(pool, errors);
 }
 
-int config_check(const struct node *root, bool demo, struct conf_errors *errors)
+int conf_check(const struct node *root, bool demo, struct conf_errors *errors)
 {
 	const struct node *pools = node_get(root, "pools");
-	int err = config_check_listeners(root, errors);
+	int err = conf_check_listeners(root, errors);
 
 	check_names(node_get(root, "listeners"), "listener", errors);
 	check_names(pools, "pool", errors);
 	for (size_t i = 0; err == 0 && i < node_items(pools); i++)
 		err = check_pool(root, pools->children[i], demo, errors);
 	return err;
+}
+
+int conf_settle(struct node *root, bool demo, struct conf_errors *errors)
+{
+	int err;
+
+	schema_check(&schema_root, root, errors);
+	err = conf_check(root, demo, errors);
+	if (err == 0 && conf_failed(errors))
+		err = -EINVAL;
+	return err < 0 ? err : schema_complete(&schema_root, root);
 }

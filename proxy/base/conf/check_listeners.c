@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listeners and the admin part's addresses: none may lead nowhere, get in another's way or hold
- * what means nothing where it stands. See check.c.
+ * Listeners and the addresses of the admin and control parts: none may lead nowhere, get in
+ * another's way or hold what means nothing where it stands. See check.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/base/conf/check.h"
 #include "proxy/base/conf/endpoint.h"
 #include "proxy/base/conf/nearest.h"
 #include "proxy/base/conf/tree.h"
-#include "proxy/config/parts.h"
 
-#define ADMIN_ADDRESSES 3
+#define ADMIN_ADDRESSES 5 /* three of admin, two of control */
 
 struct bound {
-	const struct node *listener; /* or the admin part */
+	const struct node *listener; /* or the admin or control part */
 	const struct node *bind;
 	struct endpoint endpoint;
 	bool v6_only;
@@ -99,20 +99,23 @@ static void check_listener(const struct bound *bound, struct conf_errors *errors
 			   bound->bind->text);
 }
 
-static bool is_admin(const struct bound *bound)
+/* An item of a list has no name in the tree, a part of the root has. */
+static bool is_part(const struct bound *bound)
 {
-	return strcmp(bound->bind->name, "bind") != 0;
+	return bound->listener->name != NULL;
 }
 
 static const char *kind_of(const struct bound *bound)
 {
-	return is_admin(bound) ? "admin address" : "listener";
+	if (!is_part(bound))
+		return "listener";
+	return strcmp(bound->listener->name, "admin") == 0 ? "admin address" : "control address";
 }
 
 static const char *name_of(const struct bound *bound)
 {
 	const char *name =
-		is_admin(bound) ? bound->bind->name : node_get_text(bound->listener, "name");
+		is_part(bound) ? bound->bind->name : node_get_text(bound->listener, "name");
 
 	return name ? name : "?";
 }
@@ -145,27 +148,38 @@ static bool read_listener(const struct node *listener, struct bound *bound)
 	       endpoint_parse_bind(bound->bind->text, &bound->endpoint, &why) == 0;
 }
 
-/* Those of the admin part that parse, at most ADMIN_ADDRESSES. */
-static size_t read_admin(const struct node *admin, struct bound *bounds)
+/* The address of one key of a part, if it is there and parses: how many that makes. */
+static size_t read_part(const struct node *part, const char *name, struct bound *bound)
 {
-	static const char *const names[ADMIN_ADDRESSES] = {"socket", "http", "probe"};
+	struct addr *addr = &bound->endpoint.addr;
+	const char *text = node_get_text(part, name), *why;
+	bool is_socket = strcmp(name, "socket") == 0;
+
+	*bound = (struct bound){.listener = part, .bind = node_get(part, name)};
+	if (!text || (is_socket ? endpoint_parse_socket(text, addr, &why)
+				: endpoint_parse_tcp(text, addr, &why)) < 0)
+		return 0;
+	bound->endpoint.port_end = addr->port;
+	return 1;
+}
+
+/* At most ADMIN_ADDRESSES. */
+static size_t read_parts(const struct node *root, struct bound *bounds)
+{
+	static const char *const addresses[ADMIN_ADDRESSES][2] = {{"admin", "socket"},
+								  {"admin", "http"},
+								  {"admin", "probe"},
+								  {"control", "socket"},
+								  {"control", "http"}};
 	size_t count = 0;
 
-	for (size_t i = 0; i < ADMIN_ADDRESSES; i++) {
-		struct bound bound = {.listener = admin, .bind = node_get(admin, names[i])};
-		struct addr *addr = &bound.endpoint.addr;
-		const char *text = node_get_text(admin, names[i]), *why;
-
-		if (!text || (i == 0 ? endpoint_parse_socket(text, addr, &why)
-				     : endpoint_parse_tcp(text, addr, &why)) < 0)
-			continue;
-		bound.endpoint.port_end = addr->port;
-		bounds[count++] = bound;
-	}
+	for (size_t i = 0; i < ADMIN_ADDRESSES; i++)
+		count +=
+			read_part(node_get(root, addresses[i][0]), addresses[i][1], &bounds[count]);
 	return count;
 }
 
-int config_check_listeners(const struct node *root, struct conf_errors *errors)
+int conf_check_listeners(const struct node *root, struct conf_errors *errors)
 {
 	const struct node *listeners = node_get(root, "listeners");
 	size_t items = node_items(listeners), count = 0;
@@ -179,7 +193,7 @@ int config_check_listeners(const struct node *root, struct conf_errors *errors)
 			continue;
 		check_listener(&bounds[count++], errors);
 	}
-	count += read_admin(node_get(root, "admin"), &bounds[count]);
+	count += read_parts(root, &bounds[count]);
 	/* Longer lists are refused anyhow, and quadratic here. */
 	if (count <= 1024 + ADMIN_ADDRESSES)
 		check_overlaps(bounds, count, errors);
