@@ -187,8 +187,13 @@ $(BUILD)/unit/control_%: $(BUILD)/tests/unit/control_%.o $(BUILD)/libsluicecontr
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/control_$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(CON_LIBS) $(LIBS)
 
-# Tools of tests and benchmarks: each file is one program.
-$(TOOLS) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a
+# Tools of tests and benchmarks: each file is one program; aws_*.c are of the AWS client.
+$(filter $(BUILD)/lib/aws_%,$(TOOLS)): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(CON_LIBS) $(LIBS)
+
+$(filter-out $(BUILD)/lib/aws_%,$(TOOLS)) $(BENCH): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
