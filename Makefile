@@ -33,7 +33,7 @@ LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/*/*.c))
 CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
-CON_SRC  := $(filter-out %/main.c,$(wildcard control/*.c control/aws/*.c control/aws/*/*.c))
+CON_SRC  := $(filter-out %/main.c,$(wildcard control/*.c control/link/*.c control/aws/*.c control/aws/*/*.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
