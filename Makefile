@@ -33,6 +33,7 @@ LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/*/*.c))
 CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
+CON_MAIN := $(wildcard control/main.c)
 CON_SRC  := $(filter-out %/main.c,$(wildcard control/*.c control/link/*.c control/aws/*.c control/aws/*/*.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -40,10 +41,10 @@ CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
 CON_OBJ  := $(CON_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c,$(wildcard tests/lib/*.c)))
+TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluicectl ## build both programs (what a bare `make` does)
 
@@ -51,8 +52,8 @@ run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo ba
 	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
 
 test: ## everything below that fits in 15 minutes; CI=1 for -Werror
-	@tests/deps build check lint net
-	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net readme
+	@tests/deps build check lint net aws
+	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net aws readme
 
 check-all: ## `make test`, then the sanitizers and a short fuzz
 	+@MAKE="$(MAKE)" tests/lib/stages test asan tsan fuzz
@@ -62,6 +63,10 @@ check: $(UNIT) ## unit tests alone: quick
 
 net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
+
+aws: all $(CON_MAIN:control/main.c=$(BUILD)/sluice-control $(BUILD)/hasten/sluice-control) $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
+	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
+		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -m "not soak" tests/aws
 
 screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a real proxy
 	@mkdir -p packaging
@@ -103,7 +108,7 @@ install: all ## to DESTDIR and PREFIX=/usr/local
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluicectl
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
-	@tests/deps build check lint net fuzz bench
+	@tests/deps build check lint net aws fuzz bench
 
 clean: ## remove BUILD=build
 	rm -rf $(BUILD)
@@ -122,6 +127,8 @@ PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -v --durations=10
 # What a sanitizer slows down is given four times as long, and needs calls that the sandbox refuses.
 TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUILD)/lib)" \
             SLUICECTL_BIN="$(abspath $(BUILD)/sluicectl)" \
+            SLUICE_CONTROL_BIN="$(abspath $(BUILD)/sluice-control)" \
+            SLUICE_HASTEN_BIN="$(abspath $(BUILD)/hasten/sluice-control)" \
             SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
             BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(UNRANDOM)" \
             $(if $(SANITIZE),SLUICE_SANITIZE="$(SANITIZE)" SLUICE_SECCOMP=off SLUICE_PATIENCE=4) \
@@ -155,6 +162,13 @@ $(BUILD)/libsluicectl.a: $(CTL_OBJ)
 $(BUILD)/sluice-control: $(BUILD)/control/main.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(CON_LIBS) $(LIBS)
+
+# The same objects, with their clocks running fast; tests/lib/hasten.c.
+HASTENS := clock_gettime epoll_wait time
+$(BUILD)/hasten/sluice-control: $(BUILD)/control/main.o $(BUILD)/tests/lib/hasten.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(HASTENS:%=-Wl,--wrap=%) -Wl,--as-needed -o $@ $^ $(CON_LIBS) $(LIBS)
 
 $(BUILD)/libsluicecontrol.a: $(CON_OBJ)
 	$(call say,AR,$@)

@@ -25,7 +25,15 @@ PATIENCE = float(os.environ.get("SLUICE_PATIENCE", "1"))
 
 
 # What only these tests read; the proxy refuses a SLUICE_* variable that it does not know.
-OURS = {"SLUICE_BIN", "SLUICE_LIB", "SLUICE_FAULT_BIN", "SLUICE_PATIENCE", "SLUICE_SANITIZE"}
+OURS = {
+    "SLUICE_BIN",
+    "SLUICE_LIB",
+    "SLUICE_FAULT_BIN",
+    "SLUICE_CONTROL_BIN",
+    "SLUICE_HASTEN_BIN",
+    "SLUICE_PATIENCE",
+    "SLUICE_SANITIZE",
+}
 
 
 def environment(more=None):
