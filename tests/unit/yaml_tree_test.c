@@ -77,9 +77,11 @@ END_TEST
 
 START_TEST(empty_files_and_wrong_roots_are_errors)
 {
-	expect_refusal_of("", "f:1:1: found an empty file; expected \"listeners:\" and \"pools:\"");
+	expect_refusal_of("", "f:1:1: found an empty file; expected a mapping of keys such as "
+			      "\"listeners:\" and \"pools:\"");
 	expect_refusal_of("# only this\n",
-			  "f:2:1: found an empty file; expected \"listeners:\" and \"pools:\"");
+			  "f:2:1: found an empty file; expected a mapping of keys such as "
+			  "\"listeners:\" and \"pools:\"");
 	expect_refusal_of("---\n", "f:2:1: found nothing; expected a mapping of keys such as "
 				   "\"listeners:\" and \"pools:\"");
 	expect_refusal_of("- a\n", "f:1:1: found a list; expected a mapping of keys such as "

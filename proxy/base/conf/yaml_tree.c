@@ -28,6 +28,8 @@ struct reader {
 	const unsigned char *bytes;
 	size_t size;
 	struct conf_errors *errors;
+	const char *expected; /* of the root */
+	bool list_ok;
 };
 
 static struct conf_where where_of(const struct reader *reader, const yaml_mark_t *mark)
@@ -262,11 +264,11 @@ static int read_root(struct reader *reader, struct node **ret_root)
 
 	if (err < 0)
 		return err;
-	if ((*ret_root)->kind == NODE_MAPPING)
+	if ((*ret_root)->kind == NODE_MAPPING ||
+	    ((*ret_root)->kind == NODE_SEQUENCE && reader->list_ok))
 		return 0;
-	conf_error(reader->errors, &(*ret_root)->where,
-		   "found %s; expected a mapping of keys such as \"listeners:\" and \"pools:\"",
-		   node_describe(*ret_root, found, sizeof(found)));
+	conf_error(reader->errors, &(*ret_root)->where, "found %s; expected %s",
+		   node_describe(*ret_root, found, sizeof(found)), reader->expected);
 	return -EINVAL;
 }
 
@@ -280,7 +282,7 @@ static int read_stream(struct reader *reader, struct node **ret_root)
 		return err;
 	if (reader->event.type == YAML_STREAM_END_EVENT)
 		return refuse_at(reader, &reader->event.start_mark,
-				 "found an empty file; expected \"listeners:\" and \"pools:\"");
+				 "found an empty file; expected %s", reader->expected);
 	err = next_event(reader);
 	if (err == 0)
 		err = read_root(reader, ret_root);
@@ -294,15 +296,14 @@ static int read_stream(struct reader *reader, struct node **ret_root)
 	return err;
 }
 
-static int reader_init(struct reader *reader, const char *source, const void *bytes, size_t size,
-		       struct conf_errors *errors)
+/* The rest of `reader` is set. */
+static int reader_init(struct reader *reader)
 {
 	static const unsigned char bom[] = {0xef, 0xbb, 0xbf};
 
-	*reader = (struct reader){.source = source, .bytes = bytes, .size = size, .errors = errors};
 	if (!yaml_parser_initialize(&reader->parser))
 		return -ENOMEM;
-	if (size >= sizeof(bom) && memcmp(bytes, bom, sizeof(bom)) == 0) {
+	if (reader->size >= sizeof(bom) && memcmp(reader->bytes, bom, sizeof(bom)) == 0) {
 		reader->bytes += sizeof(bom);
 		reader->size -= sizeof(bom);
 	}
@@ -312,31 +313,58 @@ static int reader_init(struct reader *reader, const char *source, const void *by
 	return 0;
 }
 
-int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
-		    struct node **ret_root)
+static int reader_run(struct reader *reader, struct node **ret_root)
 {
-	struct conf_where whole = {.source = source};
-	struct reader reader;
+	struct conf_where whole = {.source = reader->source};
 	struct node *root = NULL;
 
-	if (size > YAML_BYTES_MAX) {
-		conf_error(errors, &whole, "found more than %u MiB; expected a smaller file",
-			   YAML_BYTES_MAX >> 20);
+	if (reader->size > YAML_BYTES_MAX) {
+		conf_error(reader->errors, &whole,
+			   "found more than %u MiB; expected a smaller file", YAML_BYTES_MAX >> 20);
 		return -EINVAL;
 	}
-	int err = reader_init(&reader, source, bytes, size, errors);
+	int err = reader_init(reader);
 
 	if (err < 0)
 		return err;
-	err = read_stream(&reader, &root);
-	yaml_event_delete(&reader.event);
-	yaml_parser_delete(&reader.parser);
+	err = read_stream(reader, &root);
+	yaml_event_delete(&reader->event);
+	yaml_parser_delete(&reader->parser);
 	if (err < 0) {
 		node_free(root);
 		return err;
 	}
 	*ret_root = root;
 	return 0;
+}
+
+int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
+		    struct node **ret_root)
+{
+	struct reader reader = {
+		.source = source,
+		.bytes = bytes,
+		.size = size,
+		.errors = errors,
+		.expected = "a mapping of keys such as \"listeners:\" and \"pools:\"",
+	};
+
+	return reader_run(&reader, ret_root);
+}
+
+int yaml_tree_parse_list(const char *source, const void *bytes, size_t size, const char *expected,
+			 struct conf_errors *errors, struct node **ret_root)
+{
+	struct reader reader = {
+		.source = source,
+		.bytes = bytes,
+		.size = size,
+		.errors = errors,
+		.expected = expected,
+		.list_ok = true,
+	};
+
+	return reader_run(&reader, ret_root);
 }
 
 /* Up to one byte more than is allowed, so that the limit is noticed. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * YAML to a tree of nodes, strictly: one document whose root is a mapping; no duplicate keys, no
- * anchors, aliases or tags, only UTF-8. Limits keep a hostile file from costing much.
+ * YAML to a tree of nodes, strictly: one document whose root is a mapping (or a list, where that is
+ * asked for); no duplicate keys, no anchors, aliases or tags, only UTF-8. Limits keep a hostile file
+ * from costing much.
  */
 #pragma once
 
@@ -20,5 +21,9 @@
 int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
 		    struct node **ret_root);
 
-/* The same from a file; one that cannot be read is an error in `errors` as well. */
+/* The same, but the root may be a list as well; `expected` says so in messages. */
+int yaml_tree_parse_list(const char *source, const void *bytes, size_t size, const char *expected,
+			 struct conf_errors *errors, struct node **ret_root);
+
+/* yaml_tree_parse() of a file; one that cannot be read is an error in `errors` as well. */
 int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **ret_root);
