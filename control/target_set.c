@@ -10,10 +10,10 @@
 #include "control/target_set.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/digest.h"
 #include "proxy/base/addr.h"
 #include "proxy/base/conf/text.h"
 #include "proxy/base/panic.h"
@@ -251,43 +251,23 @@ bool target_set_equal(const struct target_set *a, const struct target_set *b)
 	return true;
 }
 
-/* With its length in front, so that no two sets write the same bytes. */
-static void hash_text(EVP_MD_CTX *hash, const char *text)
-{
-	uint32_t size = text ? (uint32_t)strlen(text) : UINT32_MAX;
-
-	must(EVP_DigestUpdate(hash, &size, sizeof(size)) == 1);
-	if (text)
-		must(EVP_DigestUpdate(hash, text, size) == 1);
-}
-
-static void hash_target(EVP_MD_CTX *hash, const struct found_target *target)
-{
-	uint32_t numbers[] = {target->weight, target->max_connections, target->backup,
-			      target->draining};
-
-	hash_text(hash, target->id);
-	hash_text(hash, target->address);
-	hash_text(hash, target->zone);
-	must(EVP_DigestUpdate(hash, numbers, sizeof(numbers)) == 1);
-}
-
-/* Hashing cannot fail but for memory in the few bytes of its context, and a digest that is not one
- * would let a wrong approval through. */
 void target_set_digest(const struct target_set *set, char *ret_text)
 {
-	static const char hex[] = "0123456789abcdef";
-	unsigned char bytes[EVP_MAX_MD_SIZE];
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	struct digest digest;
 
-	must(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1);
-	for (size_t i = 0; i < target_set_count(set); i++)
-		hash_target(hash, &set->items[i].target);
-	must(EVP_DigestFinal_ex(hash, bytes, NULL) == 1);
-	EVP_MD_CTX_free(hash);
-	for (size_t i = 0; i < SET_DIGEST_TEXT - 1; i++)
-		ret_text[i] = hex[bytes[i / 2] >> (i % 2 ? 0 : 4) & 15];
-	ret_text[SET_DIGEST_TEXT - 1] = '\0';
+	digest_begin(&digest);
+	for (size_t i = 0; i < target_set_count(set); i++) {
+		const struct found_target *target = &set->items[i].target;
+
+		digest_text(&digest, target->id);
+		digest_text(&digest, target->address);
+		digest_text(&digest, target->zone);
+		digest_number(&digest, target->weight);
+		digest_number(&digest, target->max_connections);
+		digest_number(&digest, target->backup);
+		digest_number(&digest, target->draining);
+	}
+	digest_end(&digest, ret_text, SET_DIGEST_TEXT);
 }
 
 /* False when nothing changed. */

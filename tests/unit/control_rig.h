@@ -15,7 +15,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static inline int run_tests(const char *name, const TTest *const *tests, size_t count)
+/* `setup` and `teardown` go round each test, and may be NULL. */
+static inline int run_tests_in(const char *name, const TTest *const *tests, size_t count,
+			       void (*setup)(void), void (*teardown)(void))
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
@@ -24,12 +26,19 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
 
 	suite_add_tcase(suite, tcase);
 	tcase_set_timeout(tcase, 60);
+	if (setup)
+		tcase_add_checked_fixture(tcase, setup, teardown);
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static inline int run_tests(const char *name, const TTest *const *tests, size_t count)
+{
+	return run_tests_in(name, tests, count, NULL, NULL);
 }
 
 /* One word of set_of(); `word` is cut up. */
