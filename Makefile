@@ -24,8 +24,9 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=
             $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 # Sanitizers bring their own checks of the stack and of libc calls; ours would hide theirs.
 GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
-COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
+COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. -I$(BUILD)/skel $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
 LINK      = $(CC) -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(GUARD) $(LDFLAGS)
+XDP_LIBS := -lbpf -lelf -lz
 CON_LIBS := -lcurl -lcares -lexpat -lcrypto
 LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 
@@ -35,8 +36,11 @@ LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base
 CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
 CON_MAIN := $(wildcard control/main.c)
 CON_SRC  := $(filter-out %/main.c control/ctl/%,$(wildcard control/*.c control/*/*.c control/aws/*/*.c))
+XDP_SRC  := $(filter-out %.bpf.c,$(wildcard xdp/*.c xdp/*/*.c))
+SKELETON := $(patsubst xdp/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard xdp/*.bpf.c))
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+XDP_OBJ  := $(XDP_SRC:%.c=$(BUILD)/%.o)
 CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
 CON_OBJ  := $(CON_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
@@ -174,6 +178,24 @@ $(BUILD)/libsluicecontrol.a: $(CON_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What runs in the kernel: compiled for its virtual machine, and embedded as a header each.
+BPF_CLANG = $(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror) -target bpf \
+            -fno-strict-aliasing -I. -I/usr/include/$(shell $(CC) -print-multiarch)
+$(BUILD)/xdp/%.bpf.o: xdp/%.bpf.c Makefile | $(BUILD)/.deps-build
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(BPF_CLANG) -MMD -MP -c -o $@ $<
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/xdp/%.bpf.o
+	@mkdir -p $(@D)
+	$(Q)PATH=$$PATH:/usr/sbin:/sbin bpftool gen skeleton $< name $*_bpf >$@.new && mv $@.new $@
+
+$(XDP_OBJ): | $(SKELETON)
+
+$(BUILD)/libsluicexdp.a: $(XDP_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -200,6 +222,12 @@ $(BUILD)/unit/control_%: $(BUILD)/tests/unit/control_%.o $(BUILD)/libsluicecontr
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/control_$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(CON_LIBS) $(LIBS)
+
+$(BUILD)/unit/xdp_%: $(BUILD)/tests/unit/xdp_%.o $(BUILD)/libsluicexdp.a $(BUILD)/libsluice.a | $(BUILD)/.deps-check
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/xdp_$*.c) -o $@ $^ \
+		$$(pkg-config --libs check) $(XDP_LIBS) $(LIBS)
 
 # Tools of tests and benchmarks: each file is one program; aws_*.c are of the AWS client.
 $(filter $(BUILD)/lib/aws_%,$(TOOLS)): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a

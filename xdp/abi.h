@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only types that kernel programs (xdp/, *.bpf.c) and user side share: keys and values of maps,
+ * records of ring buffers, answers of the private socket option. Addresses and ports are in
+ * network order, as on the wire; everything else is in the host's.
+ *
+ * Maps outlive the process that made them, so ABI_VERSION is part of where they are pinned: a
+ * process that knows another layout leaves them alone.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define ABI_VERSION 1
+
+/* --- flows: two of them are a session, `index` and `index ^ 1` --- */
+
+/* A packet's addresses as it arrives. */
+struct flow_key4 {
+	__be32 source;
+	__be32 destination;
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+struct flow_key6 {
+	__be32 source[4];
+	__be32 destination[4];
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+enum flow_state {
+	FLOW_FREE,   /* the packet is the kernel's, as if there were no entry */
+	FLOW_HOLD,   /* what carries data, FIN or RST is dropped, and will be sent again */
+	FLOW_ACTIVE, /* translated and sent on */
+};
+
+enum flow_flag {
+	FLOW_IPV6 = 1 << 0,
+	FLOW_TIMESTAMPS = 1 << 1,       /* both legs have them: translate */
+	FLOW_STRIP_TIMESTAMPS = 1 << 2, /* only the leg it arrives on: overwrite with NOPs */
+	/* The kernel still waits for acknowledgements of what it sent on this leg: pure ACKs up to
+	 * `kernel_end` are passed up. */
+	FLOW_KERNEL_PENDING = 1 << 3,
+};
+
+/* How a translated packet leaves. */
+enum flow_exit {
+	FLOW_EXIT_NEIGHBOUR, /* bpf_redirect_neigh(): the kernel knows the next hop's MAC */
+	FLOW_EXIT_UP,        /* from loopback to loopback: rewritten, then received as usual */
+	FLOW_EXIT_INGRESS,   /* to a backend on this host: received on `exit_ifindex` */
+	FLOW_EXIT_MAC,       /* XDP: redirect with the MACs below, kept fresh by user space */
+};
+
+/* One direction: what arrives on one leg and leaves on the other. Written by user space before it
+ * is found by a key; later only by the program, but for state, flags, kernel_end and the MACs. */
+struct flow {
+	/* What the packet becomes. */
+	__be32 source[4]; /* IPv4: the first alone */
+	__be32 destination[4];
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 seq_delta; /* added to seq */
+	__u32 ack_delta; /* added to ack and to the edges of SACK blocks */
+	__u32 tsval_delta;
+	__u32 tsecr_delta;
+	__u32 exit_ifindex;
+	__u32 kernel_end; /* FLOW_KERNEL_PENDING: in this leg's sequence space, as acknowledged */
+	__u16 out_mss;    /* payload and options of one segment that the other leg takes */
+	__u8 state;       /* enum flow_state */
+	__u8 flags;       /* enum flow_flag */
+	__u8 exit;        /* enum flow_exit */
+	__u8 window_in;   /* the shift of the windows that arrive */
+	__u8 window_out;  /* and of those that leave */
+	__u8 fin_seen;    /* a FIN arrived on this leg */
+	__u8 rst_seen;
+	__u8 peer_fin; /* a FIN left on this leg: peer_fin_end is behind it, as acknowledged */
+	__u8 peer_fin_acked; /* and was acknowledged */
+	__u8 reserved;
+	__u8 mac_destination[6];
+	__u8 mac_source[6];
+	__u32 serial; /* of the session that has this slot, so that an event can be told from one of
+			 the slot's next tenant */
+
+	/* What happened: the program's alone. */
+	__u32 peer_fin_end;
+	__u32 last_ack;    /* the highest that arrived */
+	__u32 seq_end;     /* the highest that arrived, FIN included */
+	__u32 last_window; /* as arrived, scaled: what this leg's peer offers */
+	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
+	__u64 last_ns;     /* bpf_ktime_get_ns() of the last packet */
+	__u64 packets;
+	__u64 bytes; /* payload */
+	__u64 held;  /* packets dropped while FLOW_HOLD */
+} __attribute__((aligned(64)));
+
+enum flow_event_kind {
+	FLOW_EVENT_FIN,    /* the first FIN of this direction */
+	FLOW_EVENT_CLOSED, /* both FINs are acknowledged */
+	FLOW_EVENT_RST,
+	FLOW_EVENT_SYN, /* a SYN on a live tuple, which was passed up */
+	FLOW_EVENT_MTU, /* ICMP said the path takes less: ask it back */
+	FLOW_EVENT_ODD, /* a packet that cannot be translated (VLAN, extension header, oversized) */
+};
+
+struct flow_event {
+	__u32 index;
+	__u32 serial;
+	__u32 kind; /* enum flow_event_kind */
+	__u32 detail;
+};
+
+enum flow_count {
+	FLOW_COUNT_REDIRECTED,
+	FLOW_COUNT_LOCAL,
+	FLOW_COUNT_HELD,
+	FLOW_COUNT_PASSED_ACKS, /* FLOW_KERNEL_PENDING */
+	FLOW_COUNT_PASSED_SYN,
+	FLOW_COUNT_GUARDED, /* dropped on egress: the kernel's own, of an active flow */
+	FLOW_COUNT_SLOW_OPTIONS,
+	FLOW_COUNT_OVERSIZED,
+	FLOW_COUNT_TTL,
+	FLOW_COUNT_MALFORMED,
+	FLOW_COUNT_EVENTS_LOST,
+	FLOW_COUNTS
+};
+
+/* --- a socket as it stands, under its lock: getsockopt(SNAPSHOT_LEVEL, SNAPSHOT_NAME) --- */
+
+#define SNAPSHOT_LEVEL 0x534c /* no protocol has it */
+#define SNAPSHOT_NAME  1
+
+struct snapshot_tcp {
+	__u32 tcp_state; /* TCP_ESTABLISHED is 1 */
+	__u32 snd_una;
+	__u32 snd_nxt;
+	__u32 write_seq;
+	__u32 rcv_nxt;
+	__u32 copied_seq;
+	__u32 ts_recent;
+	__u32 ts_now; /* what the next TSval would be */
+	__u32 snd_wnd;
+	__u32 rcv_wnd;
+	__u16 advmss;    /* what we told the peer */
+	__u16 mss_clamp; /* what the peer told us */
+	__u16 mss_cache;
+	__u8 snd_wscale;
+	__u8 rcv_wscale;
+	__u8 timestamps;
+	__u8 sack;
+	__u8 wscale;
+	__u8 ecn;
+	__u8 microseconds; /* timestamps of that clock are not translated */
+	__u8 out_of_order; /* data behind a gap is queued */
+	__u8 signed_;      /* TCP-MD5 or TCP-AO */
+	__u8 reserved;
+	__u32 packets_out;
+	__u32 segs_in;
+};
+
+/* What is remembered of a session beside its flows, by the index of its first flow: enough for its
+ * line in the flow log, and to find its pool, target and limits again after a restart. */
+struct flow_note {
+	__u64 session_id;
+	__u64 accepted_wall_us;
+	__u64 client_bytes; /* before promotion */
+	__u64 backend_bytes;
+	__u64 promoted_ns; /* CLOCK_MONOTONIC */
+	struct snapshot_tcp snapshots[2];
+	__u32 worker;
+	__u32 reserved;
+	char listener[64];
+	char pool[64];
+	char target[320]; /* its identity: id and address */
+};

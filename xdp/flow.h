@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Flow splice from user space: the kernel programs and maps, the life of a flow as plain steps, and
+ * nothing of threads or sessions, which are proxy/offload's.
+ *
+ * The life of a flow (shared facts: both legs ESTABLISHED, nothing in our hands):
+ *
+ *   snapshot both sockets -> flow_judge() -> flow_take() a slot -> flow_fill() -> flow_insert()
+ *   [kernel pending] -> one flow_grace() for many -> snapshot again -> flow_settled():
+ *       yes                       -> flow_bury() both sockets -> ACTIVE
+ *       the kernel took some more -> relay it with the end marks set first, ask again
+ *   ... flow_look() -> ended: flow_expire() after 60 s; asked back: flow_hold(), flow_grace(),
+ *   flow_is_quiet() -> flow_rebuild() two sockets -> flow_remove(); or flow_resume().
+ *
+ * Failure modes: each step says 0 or -errno and leaves the flow where it was; what was never
+ * ACTIVE can be taken back with flow_remove() at any time without loss. A process that dies leaves
+ * ACTIVE flows running (maps and links are pinned); flow_adopt() is the next one's first act.
+ *
+ * Threads: one owner calls everything here, but flow_snapshot(), flow_judge(), flow_fill() and
+ * flow_settled(), which any thread may call for sockets and slots that are its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/addr.h"
+#include "xdp/abi.h"
+
+struct flow_engine;
+
+enum flow_hook { FLOW_HOOK_TC, FLOW_HOOK_XDP_NATIVE, FLOW_HOOK_XDP_GENERIC, FLOW_HOOKS };
+
+extern const char *const flow_hook_names[FLOW_HOOKS];
+
+#define FLOW_INTERFACES 32
+
+struct flow_interface {
+	unsigned ifindex;
+	char name[16];
+	enum flow_hook hook;
+	bool loopback;
+};
+
+struct flow_conf {
+	uint32_t sessions;    /* at most; two flows each */
+	const char *pin_path; /* a directory on bpffs, made if need be; NULL: nothing is pinned */
+	const char *cgroup;   /* of this process, e.g. /sys/fs/cgroup/x; NULL: found */
+	const struct flow_interface *interfaces;
+	size_t interface_count;
+};
+
+/* Load (or take over what is pinned, if its ABI_VERSION and size are ours), attach. Needs CAP_BPF
+ * and CAP_NET_ADMIN (CAP_SYS_ADMIN before 5.8). 0 or -errno, with a sentence in `ret_problem`. */
+int flow_open(const struct flow_conf *conf, struct flow_engine **ret_engine, char *ret_problem,
+	      size_t size);
+
+/* Detach and unpin; or leave all as it is for the next process. */
+void flow_close(struct flow_engine *engine, bool leave);
+
+/* Attach to an interface that appeared; 0 or -errno. */
+int flow_attach(struct flow_engine *engine, const struct flow_interface *interface);
+void flow_detach(struct flow_engine *engine, unsigned ifindex);
+
+/* Both flows of a session, mapped into this process. NULL: no such slot. */
+struct flow *flow_at(struct flow_engine *engine, uint32_t index);
+uint32_t flow_capacity(const struct flow_engine *engine); /* slots of sessions */
+
+/* --- promotion --- */
+
+enum flow_refusal {
+	FLOW_FINE,
+	FLOW_NOT_ESTABLISHED,
+	FLOW_BUSY, /* something is queued, unsent or out of order: later perhaps */
+	FLOW_MSS,  /* what one side sends would not fit the other */
+	FLOW_ECN,
+	FLOW_CLOCK,              /* microsecond timestamps */
+	FLOW_SIGNED,             /* MD5 or AO */
+	FLOW_FAMILY,             /* IPv4 on one leg and IPv6 on the other; Unix sockets */
+	FLOW_ROUTE,              /* no way out, or an interface that has no program */
+	FLOW_FULL,               /* no slot */
+	FLOW_TUPLE,              /* the tuple is in use: an older flow's last minute */
+	FLOW_ERROR,              /* a system call failed */
+	FLOW_REFUSALS
+};
+
+extern const char *const flow_refusal_names[FLOW_REFUSALS];
+
+/* 0 or -errno (-ENOPROTOOPT: the program is not attached to our cgroup). */
+int flow_snapshot(int fd, struct snapshot_tcp *ret_snapshot);
+
+/* Leg 0 is the client's, leg 1 the backend's, here and below. */
+struct flow_legs {
+	struct addr local[2];
+	struct addr peer[2];
+	struct snapshot_tcp before[2]; /* the first snapshots */
+	unsigned ifindex[2];           /* where each leg's packets arrive, and the other's leave */
+};
+
+/* Whether the two could be one flow, from what is known before anything is done. */
+enum flow_refusal flow_judge(const struct flow_legs *legs);
+
+/* A slot, as the index of its first flow (always even); its serial is new. -ENOSPC. */
+int flow_take(struct flow_engine *engine, uint32_t *ret_index);
+void flow_give_back(struct flow_engine *engine, uint32_t index);
+
+/* Write both flows: ACTIVE, kernel pending. */
+void flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
+
+/* Make them found, `count` sessions at once. ret_errs[i] is 0, -EEXIST (the tuple is in use) or
+ * another -errno; one that failed is not found at all. */
+void flow_insert(struct flow_engine *engine, const uint32_t *indexes, size_t count, int *ret_errs);
+
+/* After it, every program that began before it has ended: membarrier(2), 3-20 ms. */
+void flow_grace(void);
+
+/* Compare with fresh snapshots. Sets the marks up to which the kernel gets acknowledgements. True:
+ * nothing was taken meanwhile and all is acknowledged. False: `ret_more[leg]` bytes wait in that
+ * leg's socket for the relay (0 and 0: only acknowledgements are missing). */
+bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs,
+		  const struct snapshot_tcp now[2], uint32_t ret_more[2]);
+
+/* Both sockets go into TCP_REPAIR, in which they die silently; the marks are lifted. The fds stay
+ * open and the caller's: closing them while the flow lives frees the tuple. 0 or -errno. */
+int flow_bury(struct flow_engine *engine, uint32_t index, const int fds[2]);
+
+/* --- what becomes of it --- */
+
+/* Read the program's events; `on_event` for each. Returns how many, or -errno. */
+int flow_events(struct flow_engine *engine,
+		void (*on_event)(void *context, const struct flow_event *event), void *context);
+int flow_events_fd(const struct flow_engine *engine); /* for epoll(7) */
+
+struct flow_view {
+	uint64_t bytes[2]; /* arrived on each leg */
+	uint64_t packets[2];
+	uint64_t quiet_ns; /* since the last packet of either */
+	bool fin[2];
+	bool rst[2];
+	bool closed; /* both FINs acknowledged */
+};
+
+void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
+
+/* --- back to sockets --- */
+
+void flow_hold(struct flow_engine *engine, uint32_t index);
+void flow_resume(struct flow_engine *engine, uint32_t index);
+
+/* After flow_grace(): all that was sent is acknowledged end to end, no FIN or RST went by. */
+bool flow_is_quiet(struct flow_engine *engine, uint32_t index);
+
+/* What a leg's socket needs to be made anew, in this or another process. */
+struct flow_tomb {
+	struct addr local;
+	struct addr peer;
+	struct snapshot_tcp snapshot; /* options, scales, windows as of promotion */
+};
+
+/* Two established sockets with the sequence numbers that the flow has reached. The old fds must be
+ * closed before. 0 or -errno, then the flow is still held and must be resumed over buried ones:
+ * flow_rebury(). */
+int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2],
+		 int ret_fds[2]);
+/* Sockets in TCP_REPAIR on both tuples, so that nobody else gets them. */
+int flow_rebury(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2],
+		int ret_fds[2]);
+
+/* No packet finds it any more; the slot is free. */
+void flow_remove(struct flow_engine *engine, uint32_t index);
+
+/* --- after a restart --- */
+
+int flow_note_write(struct flow_engine *engine, uint32_t index, const struct flow_note *note);
+int flow_note_read(struct flow_engine *engine, uint32_t index, struct flow_note *ret_note);
+
+/* Every session that is there since before this process: its tuples and note. Before anything is
+ * dialed: flow_rebury() each. */
+int flow_adopt(struct flow_engine *engine,
+	       void (*on_session)(void *context, uint32_t index, const struct flow_note *note,
+				  const struct flow_tomb tombs[2]),
+	       void *context);
+
+/* By enum flow_count, summed over CPUs. */
+void flow_counts(struct flow_engine *engine, uint64_t ret_counts[FLOW_COUNTS]);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Hooks: tcx links where the kernel has them (6.6), else filters of a clsact qdisc; XDP links; and
+ * the link to our cgroup, through which sockets are looked at.
+ *
+ * A link dies with its last reference, so it is pinned if it should outlive us; a filter of clsact
+ * stays by itself. libbpf 1.1 has no call for tcx, hence the raw bpf(2).
+ */
+#include "xdp/flow/attach.h"
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "flow.skel.h"
+#include "xdp/flow/internal.h"
+
+/* include/uapi/linux/bpf.h of 6.6 */
+#define ATTACH_TCX_INGRESS 46
+#define ATTACH_TCX_EGRESS  47
+
+#define FILTER_HANDLE   1
+#define FILTER_PRIORITY 0x534c
+
+/* --- the cgroup --- */
+
+static int find_line(const char *file, bool (*is_it)(char *line, char *ret, size_t size), char *ret,
+		     size_t size)
+{
+	char line[PATH_MAX + 512];
+	FILE *in = fopen(file, "re");
+	bool found = false;
+
+	if (!in)
+		return -errno;
+	while (!found && fgets(line, sizeof(line), in))
+		found = is_it(line, ret, size);
+	fclose(in);
+	return found ? 0 : -ENOENT;
+}
+
+/* `36 35 98:0 /root /mount options - cgroup2 source ...`, proc_pid_mountinfo(5). */
+static bool is_cgroup2(char *line, char *ret, size_t size)
+{
+	const char *kind = strstr(line, " - cgroup2 ");
+	char mount[PATH_MAX];
+
+	if (!kind || sscanf(line, "%*d %*d %*s %*s %4095s", mount) != 1)
+		return false;
+	return (size_t)snprintf(ret, size, "%s", mount) < size;
+}
+
+static bool is_unified(char *line, char *ret, size_t size)
+{
+	if (strncmp(line, "0::", 3) != 0)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return (size_t)snprintf(ret, size, "%s", line + 3) < size;
+}
+
+static int own_cgroup(char *ret_path, size_t size)
+{
+	char mount[PATH_MAX];
+	char group[PATH_MAX];
+	int err = find_line("/proc/self/mountinfo", is_cgroup2, mount, sizeof(mount));
+
+	if (!err)
+		err = find_line("/proc/self/cgroup", is_unified, group, sizeof(group));
+	if (!err && (size_t)snprintf(ret_path, size, "%s%s", mount, group) >= size)
+		err = -ENAMETOOLONG;
+	return err;
+}
+
+int attach_snapshots(struct flow_engine *engine, const char *cgroup)
+{
+	char path[2 * PATH_MAX];
+	int err = 0;
+	int fd;
+
+	if (!cgroup)
+		err = own_cgroup(path, sizeof(path));
+	if (err)
+		return err;
+	fd = open(cgroup ? cgroup : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	engine->snapshots =
+		bpf_program__attach_cgroup(engine->skeleton->progs.flow_snapshot_socket, fd);
+	if (!engine->snapshots)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* --- links --- */
+
+static bool link_path(const struct flow_engine *engine, const struct flow_port *port,
+		      const char *side, char *ret_path, size_t size)
+{
+	if (!engine->pin_path[0])
+		return false;
+	return (size_t)snprintf(ret_path, size, "%s/%s-%u-%s", engine->pin_path,
+				flow_hook_names[port->interface.hook], port->interface.ifindex,
+				side) < size;
+}
+
+static int create(int program, unsigned ifindex, int attach_type, unsigned flags)
+{
+	union bpf_attr attr;
+	long fd;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = (__u32)program;
+	attr.link_create.target_fd = ifindex;
+	attr.link_create.attach_type = (__u32)attach_type;
+	attr.link_create.flags = flags;
+	fd = syscall(__NR_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* A link that somebody before us pinned, if it is still attached, with our program in it. */
+static int take_over(const char *path, int program)
+{
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -errno;
+	if (!bpf_link_update(fd, program, NULL))
+		return fd;
+	close(fd); /* its interface is gone */
+	unlink(path);
+	return -ENOENT;
+}
+
+static int link_program(struct flow_engine *engine, const struct flow_port *port, const char *side,
+			int program, int attach_type, unsigned flags)
+{
+	char path[320];
+	bool pinned = link_path(engine, port, side, path, sizeof(path));
+	int fd = pinned ? take_over(path, program) : -ENOENT;
+
+	if (fd >= 0)
+		return fd;
+	fd = create(program, port->interface.ifindex, attach_type, flags);
+	if (fd >= 0 && pinned && bpf_obj_pin(fd, path)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* --- clsact --- */
+
+static int filter(unsigned ifindex, enum bpf_tc_attach_point point, int program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = FILTER_HANDLE,
+			    .priority = FILTER_PRIORITY, .flags = BPF_TC_F_REPLACE);
+	int err = bpf_tc_hook_create(&hook);
+
+	if (err && err != -EEXIST)
+		return err;
+	hook.attach_point = point;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+static void unfilter(unsigned ifindex, enum bpf_tc_attach_point point)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
+			    .priority = FILTER_PRIORITY);
+
+	bpf_tc_detach(&hook, &opts);
+}
+
+/* --- one interface --- */
+
+static int attach_tc_side(struct flow_engine *engine, const struct flow_port *port, bool ingress,
+			  int *ret_fd)
+{
+	int program = bpf_program__fd(ingress ? engine->skeleton->progs.flow_ingress
+					      : engine->skeleton->progs.flow_egress);
+	int fd = link_program(engine, port, ingress ? "in" : "out", program,
+			      ingress ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS, 0);
+
+	if (fd >= 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	if (fd != -EINVAL)
+		return fd;
+	return filter(port->interface.ifindex, ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS, program);
+}
+
+static int attach_xdp(struct flow_engine *engine, struct flow_port *port)
+{
+	unsigned flags = port->interface.hook == FLOW_HOOK_XDP_NATIVE ? XDP_FLAGS_DRV_MODE
+								      : XDP_FLAGS_SKB_MODE;
+	int fd = link_program(engine, port, "in", bpf_program__fd(engine->skeleton->progs.flow_xdp),
+			      BPF_XDP, flags);
+
+	if (fd < 0)
+		return fd;
+	port->ingress_fd = fd;
+	return 0;
+}
+
+int attach_port(struct flow_engine *engine, struct flow_port *port)
+{
+	int err = attach_tc_side(engine, port, false, &port->egress_fd);
+
+	if (err)
+		return err;
+	err = port->interface.hook == FLOW_HOOK_TC
+		      ? attach_tc_side(engine, port, true, &port->ingress_fd)
+		      : attach_xdp(engine, port);
+	if (err)
+		detach_port(engine, port, false);
+	return err;
+}
+
+static void drop_link(struct flow_engine *engine, const struct flow_port *port, const char *side,
+		      int *fd, bool leave)
+{
+	char path[320];
+
+	if (*fd < 0)
+		return;
+	if (!leave && link_path(engine, port, side, path, sizeof(path)))
+		unlink(path);
+	close(*fd);
+	*fd = -1;
+}
+
+void detach_port(struct flow_engine *engine, struct flow_port *port, bool leave)
+{
+	bool tc = port->interface.hook == FLOW_HOOK_TC;
+
+	if (!leave && tc && port->ingress_fd < 0)
+		unfilter(port->interface.ifindex, BPF_TC_INGRESS);
+	if (!leave && port->egress_fd < 0)
+		unfilter(port->interface.ifindex, BPF_TC_EGRESS);
+	drop_link(engine, port, "in", &port->ingress_fd, leave);
+	drop_link(engine, port, "out", &port->egress_fd, leave);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a flow back to sockets, or to sockets that only keep its place, by TCP_REPAIR (tcp(7),
+ * criu.org/TCP_connection): a socket is told its addresses, sequence numbers, options and windows,
+ * and is established without a packet.
+ *
+ * Failure modes: no privilege (-EPERM), no fd; then the flow goes on. A socket that was made half
+ * is closed while it is still in repair, so that its peer hears nothing.
+ */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "xdp/flow/internal.h"
+
+/* include/net/tcp.h */
+#define OPTION_MSS        2
+#define OPTION_WINDOW     3
+#define OPTION_SACK_OK    4
+#define OPTION_TIMESTAMPS 8
+
+#define CLOCK_SLACK_MS 50 /* ahead of every TSval that the peer can have seen */
+
+void flow_hold(struct flow_engine *engine, uint32_t index)
+{
+	for (unsigned leg = 0; leg < 2; leg++)
+		__atomic_store_n(&engine->flows[index + leg].state, FLOW_HOLD, __ATOMIC_SEQ_CST);
+}
+
+void flow_resume(struct flow_engine *engine, uint32_t index)
+{
+	for (unsigned leg = 0; leg < 2; leg++)
+		__atomic_store_n(&engine->flows[index + leg].state, FLOW_ACTIVE, __ATOMIC_SEQ_CST);
+}
+
+bool flow_is_quiet(struct flow_engine *engine, uint32_t index)
+{
+	const struct flow *pair = &engine->flows[index];
+
+	for (unsigned leg = 0; leg < 2; leg++) {
+		const struct flow *flow = &pair[leg];
+
+		if (flow->fin_seen || flow->rst_seen || flow->peer_fin)
+			return false;
+		if (pair[!leg].last_ack != flow->seq_end + flow->seq_delta)
+			return false;
+	}
+	return true;
+}
+
+static int set(int fd, int name, const void *value, socklen_t len)
+{
+	return setsockopt(fd, IPPROTO_TCP, name, value, len) ? -errno : 0;
+}
+
+static int set_int(int fd, int name, int value)
+{
+	return set(fd, name, &value, sizeof(value));
+}
+
+static int set_queue(int fd, int queue, uint32_t seq)
+{
+	int err = set_int(fd, TCP_REPAIR_QUEUE, queue);
+
+	return err ? err : set(fd, TCP_QUEUE_SEQ, &seq, sizeof(seq));
+}
+
+static int set_options(int fd, const struct snapshot_tcp *snapshot)
+{
+	struct tcp_repair_opt options[4];
+	size_t count = 0;
+
+	options[count++] = (struct tcp_repair_opt){OPTION_MSS, snapshot->mss_clamp};
+	if (snapshot->wscale)
+		options[count++] = (struct tcp_repair_opt){
+			OPTION_WINDOW, snapshot->snd_wscale | (uint32_t)snapshot->rcv_wscale << 16};
+	if (snapshot->sack)
+		options[count++] = (struct tcp_repair_opt){OPTION_SACK_OK, 0};
+	if (snapshot->timestamps)
+		options[count++] = (struct tcp_repair_opt){OPTION_TIMESTAMPS, 0};
+	return set(fd, TCP_REPAIR_OPTIONS, options, (socklen_t)(count * sizeof(options[0])));
+}
+
+/* In repair, with addresses and sequence numbers: established, and silent. */
+static int make(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, int *ret_fd)
+{
+	struct sockaddr_storage sa;
+	struct addr local = addr_unmap(&tomb->local);
+	struct addr peer = addr_unmap(&tomb->peer);
+	socklen_t len = addr_to_sockaddr(&local, &sa);
+	int fd = socket(local.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = set_int(fd, TCP_REPAIR, TCP_REPAIR_ON);
+	if (!err)
+		err = set_queue(fd, TCP_SEND_QUEUE, snd);
+	if (!err)
+		err = set_queue(fd, TCP_RECV_QUEUE, rcv);
+	if (!err && bind(fd, (struct sockaddr *)&sa, len))
+		err = -errno;
+	len = addr_to_sockaddr(&peer, &sa);
+	if (!err && connect(fd, (struct sockaddr *)&sa, len))
+		err = -errno;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The clock as the peer has seen it: it went on at a thousand a second since the snapshot. Its
+ * lowest bit chooses the microsecond clock since Linux 6.7, so it stays clear. */
+static uint32_t clock_of(const struct snapshot_tcp *snapshot, uint64_t since_ns)
+{
+	uint64_t ms = (clock_us() * 1000 - since_ns) / 1000000;
+
+	return (snapshot->ts_now + (uint32_t)ms + CLOCK_SLACK_MS) & ~1u;
+}
+
+static int revive(int fd, const struct flow *in, const struct flow *out,
+		  const struct flow_tomb *tomb, uint64_t since_ns)
+{
+	struct tcp_repair_window window = {
+		.snd_wl1 = in->seq_end,
+		.snd_wnd = in->last_window,
+		.max_window = in->last_window ? in->last_window : 1,
+		.rcv_wnd = out->last_window,
+		.rcv_wup = in->seq_end,
+	};
+	uint32_t clock = clock_of(&tomb->snapshot, since_ns);
+	int err = set_options(fd, &tomb->snapshot);
+
+	if (!err && tomb->snapshot.timestamps)
+		err = set(fd, TCP_TIMESTAMP, &clock, sizeof(clock));
+	if (!err)
+		err = set(fd, TCP_REPAIR_WINDOW, &window, sizeof(window));
+	if (!err)
+		err = set_int(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	return err;
+}
+
+static int make_both(const struct flow *pair, const struct flow_tomb tombs[2], int ret_fds[2])
+{
+	int fds[2] = {-1, -1};
+	int err = 0;
+
+	for (unsigned leg = 0; leg < 2 && !err; leg++)
+		err = make(&tombs[leg], pair[leg].last_ack, pair[leg].seq_end, &fds[leg]);
+	if (err) {
+		if (fds[0] >= 0)
+			close(fds[0]);
+		return err;
+	}
+	memcpy(ret_fds, fds, sizeof(fds));
+	return 0;
+}
+
+int flow_rebury(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2],
+		int ret_fds[2])
+{
+	return make_both(&engine->flows[index], tombs, ret_fds);
+}
+
+int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2],
+		 int ret_fds[2])
+{
+	const struct flow *pair = &engine->flows[index];
+	struct flow_note note;
+	int fds[2];
+	int err = flow_note_read(engine, index, &note);
+
+	if (!err)
+		err = make_both(pair, tombs, fds);
+	if (err)
+		return err;
+	for (unsigned leg = 0; leg < 2 && !err; leg++)
+		err = revive(fds[leg], &pair[leg], &pair[!leg], &tombs[leg], note.promoted_ns);
+	if (err) {
+		for (unsigned leg = 0; leg < 2; leg++) {
+			set_int(fds[leg], TCP_REPAIR, TCP_REPAIR_ON);
+			close(fds[leg]);
+		}
+		return err;
+	}
+	memcpy(ret_fds, fds, sizeof(fds));
+	return 0;
+}
