@@ -5,51 +5,22 @@
  */
 #include <errno.h>
 
-#include "control/options.h"
-#include "control/settings.h"
 #include "proxy/base/conf/schema.h"
-#include "tests/unit/conf_rig.h"
+#include "tests/unit/control_settings_rig.h"
 
-#define ADMIN "admin: {socket: unix:/run/sluice/admin.sock}\n"
 #define POOL(discover)                                                                             \
 	"pools: [{name: p, health: {type: tcp, interval: 4s}, discover: " discover "}]\n"
 #define FILES "[{file: [{name: a, path: /a}, {name: b, path: /b}]}, {ec2: {tags: {r: w}, port: 1}}]"
 
-static int load(const char *yaml, struct conf_errors *errors, struct settings **ret_settings)
-{
-	char path[] = "/tmp/sluice-settings-XXXXXX";
-	int fd = mkstemp(path);
-	struct control_options options = {.config_file = path};
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
-	close(fd);
-	int err = settings_load(&options, errors, ret_settings);
-
-	unlink(path);
-	return err;
-}
-
-static struct settings *loaded(const char *yaml)
-{
-	struct conf_errors errors = {0};
-	struct settings *settings = NULL;
-	int err = load(yaml, &errors, &settings);
-
-	ck_assert_msg(err == 0, "%s", conf_error_text(&errors, 0));
-	conf_errors_fini(&errors);
-	return settings;
-}
-
 START_TEST(every_source_of_every_pool_is_listed)
 {
-	struct settings *settings =
-		loaded(ADMIN VALID_LISTENERS
-		       "pools:\n"
-		       "  - {name: p, health: {type: tcp, interval: 4s}, discover: " FILES "}\n"
-		       "  - {name: static, targets: [\"10.0.0.1:80\"]}\n"
-		       "  - {name: q, discover: {dns: {as: x, name: a.b, port: 1, interval: 7s,\n"
-		       "                              max_shrink: 5%, allow_empty: true}}}\n");
+	struct settings *settings = settings_valid(
+		ADMIN VALID_LISTENERS
+		"pools:\n"
+		"  - {name: p, health: {type: tcp, interval: 4s}, discover: " FILES "}\n"
+		"  - {name: static, targets: [\"10.0.0.1:80\"]}\n"
+		"  - {name: q, discover: {dns: {as: x, name: a.b, port: 1, interval: 7s,\n"
+		"                              max_shrink: 5%, allow_empty: true}}}\n");
 	const struct source_settings *b = &settings->sources[1], *ec2 = &settings->sources[2];
 	const struct source_settings *dns = &settings->sources[3];
 
@@ -78,7 +49,7 @@ END_TEST
 
 START_TEST(defaults_ask_for_little)
 {
-	struct settings *settings = loaded(ADMIN VALID_LISTENERS POOL(FILES));
+	struct settings *settings = settings_valid(ADMIN VALID_LISTENERS POOL(FILES));
 
 	ck_assert_str_eq(settings->admin_socket, "/run/sluice/admin.sock");
 	ck_assert_str_eq(settings->log_level, "info");
@@ -99,14 +70,14 @@ END_TEST
 
 START_TEST(every_key_of_the_control_part_is_read)
 {
-	struct settings *settings =
-		loaded("state_directory: /s\nuser: nobody\n" ADMIN
-		       "control: {socket: unix:/c, mode: 0600, http: '127.0.0.1:1', region: r, "
-		       "profile: p,\n"
-		       "  endpoint: 'http://e:1', ca_file: /ca, fips: true, dual_stack: true,\n"
-		       "  fleet_size: 30, api_rate: 2, last_good_max_age: 1h, lifecycle: auto,\n"
-		       "  lifecycle_hook: h, queue: auto, queue_topic: "
-		       "'arn:aws:sns:r:1:t'}\n" VALID_LISTENERS POOL(FILES));
+	struct settings *settings = settings_valid(
+		"state_directory: /s\nuser: nobody\n" ADMIN
+		"control: {socket: unix:/c, mode: 0600, http: '127.0.0.1:1', region: r, "
+		"profile: p,\n"
+		"  endpoint: 'http://e:1', ca_file: /ca, fips: true, dual_stack: true,\n"
+		"  fleet_size: 30, api_rate: 2, last_good_max_age: 1h, lifecycle: auto,\n"
+		"  lifecycle_hook: h, queue: auto, queue_topic: "
+		"'arn:aws:sns:r:1:t'}\n" VALID_LISTENERS POOL(FILES));
 
 	ck_assert_str_eq(settings->user, "nobody");
 	ck_assert_str_eq(settings->state_directory, "/s");
@@ -130,7 +101,7 @@ END_TEST
 
 START_TEST(a_source_takes_the_place_of_all_unless_it_says_otherwise)
 {
-	struct settings *settings = loaded(
+	struct settings *settings = settings_valid(
 		ADMIN
 		"control: {region: r, profile: p, endpoint: 'http://e'}\n" VALID_LISTENERS POOL(
 			"{ec2: [{name: a, tags: {r: w}, port: 1},\n"
@@ -156,7 +127,7 @@ static void expect(const char *yaml, int expected_err, const char *expected)
 {
 	struct conf_errors errors = {0};
 	struct settings *settings = NULL;
-	int err = load(yaml, &errors, &settings);
+	int err = settings_of(yaml, &errors, &settings);
 	const char *text =
 		expected_err ? conf_error_text(&errors, 0) : conf_warning_text(&errors, 0);
 
@@ -219,8 +190,8 @@ static bool same(const char *before, const char *after)
 
 	snprintf(yaml[0], sizeof(yaml[0]), ADMIN VALID_LISTENERS "%s", before);
 	snprintf(yaml[1], sizeof(yaml[1]), ADMIN "# moved down\n" VALID_LISTENERS "%s", after);
-	settings[0] = loaded(yaml[0]);
-	settings[1] = loaded(yaml[1]);
+	settings[0] = settings_valid(yaml[0]);
+	settings[1] = settings_valid(yaml[1]);
 	result = settings_same_source(&settings[0]->sources[0], &settings[1]->sources[0]);
 	settings_free(settings[0]);
 	settings_free(settings[1]);
@@ -243,11 +214,12 @@ END_TEST
 
 START_TEST(what_needs_a_restart_is_told_apart)
 {
-	struct settings *a = loaded(ADMIN VALID_LISTENERS POOL(FILES));
-	struct settings *b =
-		loaded("log_level: debug\n" ADMIN
-		       "control: {api_rate: 9}\n" VALID_LISTENERS POOL("{file: {path: /x}}"));
-	struct settings *c = loaded(ADMIN "control: {fips: true}\n" VALID_LISTENERS POOL(FILES));
+	struct settings *a = settings_valid(ADMIN VALID_LISTENERS POOL(FILES));
+	struct settings *b = settings_valid(
+		"log_level: debug\n" ADMIN
+		"control: {api_rate: 9}\n" VALID_LISTENERS POOL("{file: {path: /x}}"));
+	struct settings *c =
+		settings_valid(ADMIN "control: {fips: true}\n" VALID_LISTENERS POOL(FILES));
 
 	ck_assert(!settings_need_restart(a, b));
 	ck_assert(settings_need_restart(a, c));

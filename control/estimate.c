@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The arithmetic of estimate.h. Calls count against a quota per account, region and kind of call;
+ * what is not known of an account (other users of it, a raised quota) `control.api_rate` stands
+ * for.
+ */
+#include "control/estimate.h"
+
+#include <string.h>
+
+#include "control/settings.h"
+
+/* Services that share a bucket, and how many times `api_rate` theirs holds: DiscoverInstances and
+ * its revision have quotas of 1,000 a second and more, Describe calls of a few dozen. */
+static const struct quota {
+	const char *kind;
+	const char *bucket;
+	double room;
+} quotas[] = {
+	{"ec2", "ec2", 1}, {"asg", "ec2", 1},        {"elbv2", "ec2", 1},
+	{"ecs", "ecs", 1}, {"cloudmap", "data", 20},
+};
+
+static const struct quota *quota_of(const struct source_settings *source)
+{
+	for (size_t i = 0; i < sizeof(quotas) / sizeof(quotas[0]); i++)
+		if (strcmp(quotas[i].kind, source->kind) == 0)
+			return &quotas[i];
+	return NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_bucket(const struct source_settings *a, const struct source_settings *b)
+{
+	const struct quota *x = quota_of(a), *y = quota_of(b);
+
+	return x && y && strcmp(x->bucket, y->bucket) == 0 &&
+	       same_text(a->place.region, b->place.region) &&
+	       same_text(a->place.profile, b->place.profile) &&
+	       same_text(a->place.role_arn, b->place.role_arn) &&
+	       same_text(a->place.endpoint, b->place.endpoint);
+}
+
+/* Of one node, as configured. */
+static double calls_per_s(const struct estimate *estimate, size_t index)
+{
+	const struct source_settings *source = &estimate->settings->sources[index];
+
+	return source->is_aws ? estimate->calls_x100[index] * 10.0 / source->interval_ms : 0;
+}
+
+double estimate_stretch(const struct estimate *estimate)
+{
+	const struct settings *settings = estimate->settings;
+	double stretch = 1;
+
+	for (size_t i = 0; i < settings->source_count; i++) {
+		const struct quota *quota = quota_of(&settings->sources[i]);
+		double rate = 0, needed;
+
+		for (size_t j = 0; quota && j < settings->source_count; j++)
+			if (same_bucket(&settings->sources[i], &settings->sources[j]))
+				rate += calls_per_s(estimate, j);
+		needed = quota ? rate * estimate->fleet_size / (settings->api_rate * quota->room)
+			       : 0;
+		if (needed > stretch)
+			stretch = needed;
+	}
+	return stretch;
+}
+
+static void print_source(const struct estimate *estimate, size_t index, double stretch, FILE *out)
+{
+	const struct source_settings *source = &estimate->settings->sources[index];
+	double calls = calls_per_s(estimate, index) / stretch * 60;
+
+	fprintf(out, "  %s/%s (%s): every %.4gs, ", source->pool, source->name, source->kind,
+		source->interval_ms / 1000.0 * (source->is_aws ? stretch : 1));
+	if (source->is_aws)
+		fprintf(out, "%.1f API calls a minute, %.1f of the fleet\n", calls,
+			calls * estimate->fleet_size);
+	else
+		fputs("no API calls\n", out);
+}
+
+/* The sources of a pool stand side by side, so the first of them speaks for it. */
+static void print_checks(const struct estimate *estimate, size_t index, FILE *out)
+{
+	const struct source_settings *source = &estimate->settings->sources[index];
+	double checks;
+
+	if (index > 0 && strcmp(source[-1].pool, source->pool) == 0)
+		return;
+	if (!source->check_interval_ms) {
+		fprintf(out, "  %s: no health checks\n", source->pool);
+		return;
+	}
+	checks = 1000.0 / source->check_interval_ms;
+	fprintf(out, "  %s: each target gets %.3g health checks a second, %.3g of the fleet\n",
+		source->pool, checks, checks * estimate->fleet_size);
+}
+
+static double calls_per_minute(const struct estimate *estimate, double stretch)
+{
+	double calls = 0;
+
+	for (size_t i = 0; i < estimate->settings->source_count; i++)
+		calls += calls_per_s(estimate, i) / stretch * 60;
+	return calls;
+}
+
+void estimate_print(const struct estimate *estimate, FILE *out)
+{
+	double stretch = estimate_stretch(estimate);
+	double calls = calls_per_minute(estimate, stretch);
+
+	fprintf(out, "load with %d targets a source, in a fleet of %u:\n", ESTIMATE_TARGETS,
+		estimate->fleet_size);
+	for (size_t i = 0; i < estimate->settings->source_count; i++)
+		print_source(estimate, i, stretch, out);
+	for (size_t i = 0; i < estimate->settings->source_count; i++)
+		print_checks(estimate, i, out);
+	fprintf(out, "  in all: %.1f API calls a minute, %.1f of the fleet", calls,
+		calls * estimate->fleet_size);
+	if (stretch > 1)
+		fprintf(out, "; AWS intervals are %.2f times as long as configured, for api_rate",
+			stretch);
+	fputc('\n', out);
+}
+
+bool estimate_warns(const struct estimate *estimate, bool in_container, char *buf, size_t size)
+{
+	const struct settings *settings = estimate->settings;
+	double calls = calls_per_minute(estimate, estimate_stretch(estimate));
+
+	for (size_t i = 0; in_container && i < settings->source_count; i++) {
+		const struct source_settings *source = &settings->sources[i];
+
+		if (strcmp(source->kind, "ecs") != 0 && strcmp(source->kind, "ec2") != 0)
+			continue;
+		snprintf(buf, size,
+			 "source %s of pool %s in a container: every copy of it asks AWS by "
+			 "itself, %.1f API calls a minute each and %.1f by %u of them; cloudmap "
+			 "or dns cost less there",
+			 source->name, source->pool, calls, calls * estimate->fleet_size,
+			 estimate->fleet_size);
+		return true;
+	}
+	return false;
+}
