@@ -155,6 +155,12 @@ struct outlier_conf {
 	uint32_t max_ejected_percent; /* of a pool's targets, rounded up; never the last one */
 };
 
+/* A source that `discover:` names, for sluice-control. */
+struct discover_conf {
+	char *name; /* what it is pushed as */
+	char *kind; /* "ec2" */
+};
+
 struct pool_conf {
 	char *name;
 	enum balance_kind balance;
@@ -168,6 +174,8 @@ struct pool_conf {
 	struct target_conf *targets;
 	size_t target_count;
 	bool discovered; /* has a `discover:` part, so an empty target list is no mistake */
+	struct discover_conf *discovers; /* its sources */
+	size_t discover_count;
 	enum proxy_send proxy_protocol;
 	bool proxy_crc32c; /* v2: add the checksum */
 	struct health_conf health;

@@ -52,7 +52,19 @@ struct target_spec {
 	uint32_t weight;  /* 0..1000 */
 	uint32_t max_connections; /* 0: unlimited */
 	bool backup;
-	bool draining; /* the source wants it to take nothing new */
+	bool draining;   /* the source wants it to take nothing new */
+	bool unverified; /* only remembered: if it is new to the pool, it serves after a passed
+			    check */
+};
+
+/* What one source says of a target. Strings are the registry's. */
+struct target_listing {
+	const char *source;
+	const char *zone; /* or NULL */
+	uint32_t weight;
+	uint32_t max_connections;
+	bool backup;
+	bool draining;
 };
 
 enum health_status {
@@ -114,6 +126,7 @@ struct target_record {
 	uint32_t max_connections;
 	bool backup;
 	bool source_draining;
+	bool unverified; /* held back until a check passes, or a source vouches for it */
 	enum health_status health;
 	uint32_t checks_passed; /* in a row, or ... */
 	uint32_t checks_failed;
@@ -140,9 +153,11 @@ struct target_record {
 
 struct source_record {
 	char *name;
+	const char *kind; /* as `discover:` names it ("ec2"); NULL: it is not from there */
 	uint64_t generation;
 	uint64_t wall_us; /* when it was pushed */
 	size_t target_count;
+	bool unverified; /* its last set was only remembered */
 };
 
 struct pool_record {
@@ -172,6 +187,11 @@ void registry_free(struct registry *registry); /* accepts NULL */
  * that stay keep them; settings take effect at once. Static targets come by registry_put() as
  * source "config", every time the configuration or a name's addresses change. 0 or -ENOMEM. */
 int registry_configure(struct registry *registry, const struct config *config);
+
+/* The same in two steps, so that it can be taken back: between them nothing that was pushed is
+ * lost, and another registry_adopt(), of the configuration before, restores what was. */
+int registry_adopt(struct registry *registry, const struct config *config);
+void registry_commit(struct registry *registry);
 
 /* Own zone, once known; NULL: not known. A zone has a name and an id, and targets are labelled with
  * either, so it may be several names with commas between: "use1-az1,us-east-1a". 0 or -ENOMEM. */
@@ -238,6 +258,11 @@ struct pool_record *registry_pool(struct registry *registry, const char *name); 
  * 0, -ENOENT, or -ENOTUNIQ. */
 int registry_find(struct registry *registry, const char *pool, const char *target,
 		  struct target_record **ret_record);
+
+/* What the `index`-th source that lists it says, in the order in which they decide. False behind
+ * the last. */
+bool registry_listing(const struct target_record *record, size_t index,
+		      struct target_listing *ret_listing);
 
 /* A sentence on why it takes sessions or not, for people: "down since 12:03:04: connect refused, 3
  * of 3 checks failed". Returns its length, as snprintf(3). */

@@ -83,6 +83,28 @@ static json_t *cross_zone_bytes(struct desk *desk, const struct target_record *r
 	return json_integer((json_int_t)sum.cross_zone_bytes);
 }
 
+/* What each of its sources says of it, so that whoever pushed a set can have it back. */
+static json_t *listings_json(const struct target_record *record)
+{
+	json_t *list = json_array();
+	struct target_listing listing;
+
+	for (size_t i = 0; list && registry_listing(record, i, &listing); i++) {
+		json_t *item = JOT({"source", jot_text(listing.source)},
+				   {"weight", json_integer(listing.weight)},
+				   {"zone", jot_text(listing.zone)},
+				   {"backup", json_boolean(listing.backup)},
+				   {"max_connections", json_integer(listing.max_connections)},
+				   {"draining", json_boolean(listing.draining)});
+
+		if (json_array_append_new(list, item) < 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
+
 /* What it is: identity and settings. */
 static json_t *settings_json(const struct target_record *record)
 {
@@ -92,7 +114,9 @@ static json_t *settings_json(const struct target_record *record)
 		   {"weight", json_integer(record->weight)},
 		   {"effective_weight", json_integer(record->effective_weight)},
 		   {"backup", json_boolean(record->backup)},
-		   {"max_connections", json_integer(record->max_connections)});
+		   {"max_connections", json_integer(record->max_connections)},
+		   {"unverified", json_boolean(record->unverified)},
+		   {"listings", listings_json(record)});
 }
 
 /* How it is doing, and why. */
@@ -135,10 +159,11 @@ static json_t *source_item(const void *of, size_t index)
 {
 	const struct source_record *source = &((const struct pool_record *)of)->sources[index];
 
-	return JOT({"name", jot_text(source->name)},
+	return JOT({"name", jot_text(source->name)}, {"kind", jot_text(source->kind)},
 		   {"generation", json_integer((json_int_t)source->generation)},
 		   {"pushed", describe_time(source->wall_us)},
-		   {"targets", json_integer((json_int_t)source->target_count)});
+		   {"targets", json_integer((json_int_t)source->target_count)},
+		   {"unverified", json_boolean(source->unverified)});
 }
 
 struct pool_totals {

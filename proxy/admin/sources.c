@@ -82,24 +82,28 @@ static bool read_target(struct admin_request *request, const json_t *object, con
 
 struct set_body {
 	int64_t generation;
+	bool unverified;
 	const json_t *targets;
 };
 
 static const struct body_key set_keys[] = {
 	{"generation", BODY_NUMBER, .required = true, .min = 1, .max = INT64_MAX,
 	 .at = offsetof(struct set_body, generation)},
+	{"unverified", BODY_BOOL, .at = offsetof(struct set_body, unverified)},
 	{"targets", BODY_LIST, .required = true, .at = offsetof(struct set_body, targets)},
 };
 
+#define SET_KEYS (sizeof(set_keys) / sizeof(set_keys[0]))
+
 /* `*ret_specs` has room for every item. False with the answer given. */
-static bool read_targets(struct admin_request *request, const json_t *list,
+static bool read_targets(struct admin_request *request, const struct set_body *set,
 			 struct target_spec *ret_specs)
 {
 	char place[32];
 	size_t index;
 	json_t *item;
 
-	json_array_foreach (list, index, item) {
+	json_array_foreach (set->targets, index, item) {
 		snprintf(place, sizeof(place), "targets[%zu].", index);
 		if (!json_is_object(item)) {
 			request_refuse(request, 400, "targets[%zu] must be an object", index);
@@ -107,6 +111,7 @@ static bool read_targets(struct admin_request *request, const json_t *list,
 		}
 		if (!read_target(request, item, place, &ret_specs[index]))
 			return false;
+		ret_specs[index].unverified = set->unverified;
 	}
 	return true;
 }
@@ -120,14 +125,14 @@ static bool read_set(struct admin_request *request, struct set_body *ret_set,
 		request_refuse(request, 400, "the body is missing");
 		return false;
 	}
-	if (!body_read(request, request->body, "", set_keys, 2, ret_set, NULL))
+	if (!body_read(request, request->body, "", set_keys, SET_KEYS, ret_set, NULL))
 		return false;
 	specs = calloc(json_array_size(ret_set->targets) + 1, sizeof(*specs));
 	if (!specs) {
 		request_reply(request, 500, NULL);
 		return false;
 	}
-	if (read_targets(request, ret_set->targets, specs)) {
+	if (read_targets(request, ret_set, specs)) {
 		*ret_specs = specs;
 		return true;
 	}

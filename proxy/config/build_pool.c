@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/base/conf/discover_rules.h"
 #include "proxy/base/conf/endpoint.h"
 #include "proxy/base/conf/tree.h"
 #include "proxy/base/conf/units.h"
@@ -145,6 +146,41 @@ static void build_failing(const struct fields *fields, struct pool_conf *pool)
 	build_outlier(fields, &pool->outlier);
 }
 
+static size_t count_discovers(const struct node *discover)
+{
+	struct discover_cursor cursor = {.discover = discover};
+	const struct node *source;
+	const char *kind;
+	size_t count = 0;
+
+	while (discover && discover_next(&cursor, &kind, &source))
+		count++;
+	return count;
+}
+
+/* Who pushes is told by name; what kind of source that is, by this alone. */
+static int build_discovers(const struct fields *fields, struct pool_conf *pool)
+{
+	struct discover_cursor cursor = {.discover = node_get(fields->node, "discover")};
+	size_t count = count_discovers(cursor.discover);
+	const struct node *source;
+	const char *kind;
+
+	pool->discovered = cursor.discover != NULL;
+	pool->discovers = calloc(count + 1, sizeof(*pool->discovers));
+	if (!pool->discovers)
+		return -ENOMEM;
+	while (pool->discover_count < count && discover_next(&cursor, &kind, &source)) {
+		struct discover_conf *conf = &pool->discovers[pool->discover_count++];
+
+		conf->kind = strdup(kind);
+		conf->name = strdup(discover_name(kind, source));
+		if (!conf->kind || !conf->name)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int config_build_pool(struct fields fields, struct pool_conf *pool)
 {
 	int err = fields_text(&fields, "name", &pool->name);
@@ -153,7 +189,6 @@ int config_build_pool(struct fields fields, struct pool_conf *pool)
 	pool->relay = (enum relay_mode)fields_number(&fields, "relay");
 	pool->proxy_protocol = (enum proxy_send)fields_number(&fields, "proxy_protocol");
 	pool->proxy_crc32c = fields_number(&fields, "proxy_crc32c");
-	pool->discovered = node_get(fields.node, "discover") != NULL;
 	build_timeouts(fields_part(&fields, "timeouts"), &pool->timeouts);
 	build_limits(&fields, pool);
 	build_failing(&fields, pool);
@@ -161,6 +196,8 @@ int config_build_pool(struct fields fields, struct pool_conf *pool)
 		err = build_health(fields_part(&fields, "health"), &pool->health);
 	if (err == 0)
 		err = config_build_tcp(fields_part(&fields, "tcp"), &pool->tcp);
+	if (err == 0)
+		err = build_discovers(&fields, pool);
 	if (err == 0)
 		err = build_sources(&fields, pool);
 	return err < 0 ? err : build_targets(&fields, pool);
@@ -184,6 +221,11 @@ void config_pool_fini(struct pool_conf *pool)
 		free(pool->targets[i].zone);
 	}
 	free(pool->targets);
+	for (size_t i = 0; i < pool->discover_count; i++) {
+		free(pool->discovers[i].name);
+		free(pool->discovers[i].kind);
+	}
+	free(pool->discovers);
 	health_fini(&pool->health);
 	free(pool->sources);
 	free(pool->tcp.congestion);

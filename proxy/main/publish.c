@@ -96,7 +96,7 @@ int publish_start(struct supervisor *sv)
 
 int publish_configure(struct supervisor *sv, const struct config *config)
 {
-	int err = registry_configure(sv->registry, config);
+	int err = registry_adopt(sv->registry, config);
 
 	if (!err)
 		err = static_targets_put(sv->registry, config, sv->resolver);

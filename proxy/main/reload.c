@@ -19,6 +19,7 @@
 #include "proxy/events.h"
 #include "proxy/main/binding.h"
 #include "proxy/main/supervisor.h"
+#include "proxy/registry.h"
 #include "proxy/resolve.h"
 #include "proxy/static_targets.h"
 
@@ -95,6 +96,8 @@ static int apply(struct supervisor *sv, struct config_ref *config)
 
 	if (!err)
 		err = publish_targets(sv, config);
+	if (!err)
+		registry_commit(sv->registry);
 	if (err && publish_configure(sv, sv->config->config))
 		atomic_fetch_add(&config->refs, 1); /* the registry may still look into it */
 	return err;

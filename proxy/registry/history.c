@@ -134,7 +134,9 @@ static void give_reason(const struct target_record *record, char *buf, size_t si
 		ejected_reason(record, buf, size);
 		break;
 	case STANDING_CHECKING:
-		snprintf(buf, size, "its first check is under way");
+		snprintf(buf, size, "%sits first check is under way",
+			 record->unverified ? "known from before, serves once a check passes: "
+					    : "");
 		break;
 	case STANDING_IDLE_BACKUP:
 		snprintf(buf, size, "a backup, while others serve");

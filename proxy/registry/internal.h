@@ -58,11 +58,13 @@ struct identity *identity_find(const struct table *table, const char *id, const 
 /* A source of one pool. */
 struct source {
 	char *name;
+	char kind[32]; /* as `discover:` names it, or "" */
 	uint64_t generation;
 	uint64_t wall_us;  /* of the last push */
 	size_t order;      /* in roster->sources: the first decides on a target's attributes */
 	size_t count;      /* its listings */
 	uint32_t position; /* of the next target added by itself */
+	bool unverified;   /* the last set was only remembered */
 };
 
 /* What one source says of one target. */
@@ -76,6 +78,7 @@ struct listing {
 	uint64_t serial;   /* of the last set that had it */
 	bool backup;
 	bool draining;
+	bool unverified;
 };
 
 struct member {
@@ -126,6 +129,7 @@ struct roster {
 	bool quiet;        /* many come and go at once: one event tells it */
 	bool any_dead;     /* of its members */
 	bool leaving;      /* not in the configuration any more */
+	bool undiscovered; /* the configuration has no `discover:` for it any more */
 	uint64_t serial;   /* of sets */
 	size_t listed;     /* not removed */
 	size_t gone_count; /* records of targets that are gone */
@@ -137,6 +141,7 @@ struct roster {
 struct registry {
 	struct roster **rosters; /* in the configuration's order */
 	size_t roster_count;
+	struct list parting; /* struct roster::link: pools that go with registry_commit() */
 	struct list leaving; /* struct roster::link: pools that are gone, with their last targets */
 	struct table by_key; /* struct member::by_key */
 	uint64_t last_key;
@@ -177,6 +182,10 @@ struct source *source_find(const struct roster *roster, const char *name);
 struct source *source_new(struct roster *roster, const char *name);
 void source_free(struct roster *roster, struct source *source); /* nothing is listed by it */
 bool source_is_pushed(const struct source *source);             /* from outside this process */
+/* Whether sluice-control pushes it, as far as configurations have told. */
+bool source_is_discovered(const struct source *source);
+/* What the newest configuration says of the kind of each; what it does not say stays. */
+void sources_name_kinds(struct roster *roster);
 /* Write the sources out for readers, and their places for ourselves. */
 void sources_publish(struct roster *roster);
 
@@ -195,6 +204,9 @@ struct listing *member_listing(const struct member *member, const struct source 
 void member_attach(struct member *member, struct listing *listing);
 /* The source does not list it any more. */
 void member_detach(struct member *member, const struct source *source);
+
+/* It need not wait for a check any more; says why in the history. */
+void member_verify(struct member *member, const char *why);
 
 /* --- standing.c --- */
 

@@ -144,6 +144,7 @@ struct listing *listing_new(struct source *source, const struct target_spec *spe
 		.max_connections = spec->max_connections,
 		.backup = spec->backup,
 		.draining = spec->draining,
+		.unverified = spec->unverified,
 	};
 	if (spec->zone && !listing->zone) {
 		free(listing);
@@ -166,6 +167,27 @@ struct listing *member_listing(const struct member *member, const struct source 
 		if (listing->source == source)
 			return listing;
 	return NULL;
+}
+
+bool registry_listing(const struct target_record *record, size_t index,
+		      struct target_listing *ret_listing)
+{
+	const struct member *member = member_of((struct target_record *)record);
+	const struct listing *listing = member->listings;
+
+	while (listing && index--)
+		listing = listing->next;
+	if (!listing)
+		return false;
+	*ret_listing = (struct target_listing){
+		.source = listing->source->name,
+		.zone = listing->zone,
+		.weight = listing->weight,
+		.max_connections = listing->max_connections,
+		.backup = listing->backup,
+		.draining = listing->draining,
+	};
+	return true;
 }
 
 /* Make the record say what the deciding listing says. */
@@ -199,10 +221,29 @@ static void come_back(struct member *member)
 	atomic_store(&record->target->failures, 0);
 }
 
+void member_verify(struct member *member, const char *why)
+{
+	if (!member->record.unverified)
+		return;
+	member->record.unverified = false;
+	member_note(member, "need not pass a check first any more: %s", why);
+	roster_touch(member);
+}
+
+/* Who comes from somebody's memory alone waits for a check; the word of any source ends that. */
+static void settle_trust(struct member *member, const struct listing *listing)
+{
+	if (!listing->unverified)
+		member_verify(member, "a source lists it again");
+	else if (!member->listings)
+		member->record.unverified = member->record.health != HEALTH_UNCHECKED;
+}
+
 void member_attach(struct member *member, struct listing *listing)
 {
 	struct listing **at = &member->listings;
 
+	settle_trust(member, listing);
 	if (!member->listings) {
 		member->roster->listed++;
 		if (member->record.removed_us)
@@ -240,6 +281,7 @@ void member_detach(struct member *member, const struct source *source)
 		listing_free(listing);
 	} else {
 		member->kept = listing;
+		member->record.unverified = false;
 		member->record.removed_us = clock_us();
 		member->roster->listed--;
 	}

@@ -24,6 +24,7 @@ int registry_new(unsigned worker_count, struct events *events, const struct regi
 
 	if (!registry)
 		return -ENOMEM;
+	list_init(&registry->parting);
 	list_init(&registry->leaving);
 	registry->worker_count = worker_count;
 	registry->events = events;
@@ -44,6 +45,8 @@ void registry_free(struct registry *registry)
 	store_flush(registry->store);
 	for (size_t i = 0; i < registry->roster_count; i++)
 		roster_free(registry->rosters[i]);
+	list_for_each_safe (link, &registry->parting)
+		roster_free(container_of(link, struct roster, link));
 	list_for_each_safe (link, &registry->leaving)
 		roster_free(container_of(link, struct roster, link));
 	free(registry->rosters);
@@ -53,19 +56,25 @@ void registry_free(struct registry *registry)
 	free(registry);
 }
 
+static struct roster *find_in(const struct list *list, const char *name)
+{
+	list_for_each (link, list) {
+		struct roster *roster = container_of(link, struct roster, link);
+
+		if (!strcmp(roster->name, name))
+			return roster;
+	}
+	return NULL;
+}
+
 /* The roster of this name that already is: in use, or on its way out. */
 static struct roster *find_any(const struct registry *registry, const char *name)
 {
 	struct roster *roster = roster_find(registry, name);
 
-	if (roster)
-		return roster;
-	list_for_each (link, &registry->leaving) {
-		roster = container_of(link, struct roster, link);
-		if (!strcmp(roster->name, name))
-			return roster;
-	}
-	return NULL;
+	if (!roster)
+		roster = find_in(&registry->parting, name);
+	return roster ? roster : find_in(&registry->leaving, name);
 }
 
 /* All rosters of a configuration, in its order, `fresh` marks those made for it. */
@@ -84,11 +93,12 @@ static int collect(struct registry *registry, const struct config *config, struc
 	return 0;
 }
 
-/* A pool that left: nobody lists its targets any more. */
+/* A pool that has left: nobody lists its targets any more. */
 static void dismiss(struct registry *registry, struct roster *roster)
 {
 	struct pool_record *record = &roster->record;
 
+	list_remove(&roster->link);
 	store_keep_targets(roster);
 	roster->leaving = true;
 	record->conf = NULL;
@@ -110,19 +120,17 @@ static void dismiss(struct registry *registry, struct roster *roster)
 static void adapt(struct roster *roster, const struct pool_conf *conf, bool fresh)
 {
 	bool first = fresh || roster->leaving;
-	bool was_discovered = !first && roster->settings.discovered;
 
+	if (!first && roster->settings.discovered)
+		roster->undiscovered = true;
+	if (first || conf->discovered)
+		roster->undiscovered = false;
 	list_remove(&roster->link);
 	roster->leaving = false;
 	atomic_store(&roster->record.state->left, false);
 	if (first)
 		roster->record.awaited = conf->discovered;
-	if (!conf->discovered)
-		roster->record.awaited = false;
 	roster_adapt(roster, conf);
-	/* Whoever pushed what was discovered has no orders to any more. Without memory it stays. */
-	if (was_discovered && !conf->discovered)
-		registry_drop_source(roster->registry, roster->name, SOURCE_CONTROL);
 	if (first)
 		store_recall_targets(roster);
 	roster_settle(roster, clock_us());
@@ -146,13 +154,13 @@ static void swap(struct registry *registry, const struct config *config, struct 
 	registry->roster_count = config->pool_count;
 	for (size_t i = 0; i < before_count; i++)
 		if (!is_listed(rosters, config->pool_count, before[i]))
-			dismiss(registry, before[i]);
+			list_push_back(&registry->parting, &before[i]->link);
 	for (size_t i = 0; i < config->pool_count; i++)
 		adapt(rosters[i], &config->pools[i], fresh[i]);
 	free(before);
 }
 
-int registry_configure(struct registry *registry, const struct config *config)
+int registry_adopt(struct registry *registry, const struct config *config)
 {
 	struct roster **rosters = calloc(config->pool_count + 1, sizeof(*rosters));
 	bool *fresh = calloc(config->pool_count + 1, sizeof(*fresh));
@@ -169,6 +177,37 @@ fail:
 			roster_free(rosters[i]);
 	free(rosters);
 	free(fresh);
+	return err;
+}
+
+/* Whoever pushed what was discovered has no orders to any more. Without memory it stays. */
+static void drop_discovered(struct roster *roster)
+{
+	size_t at = roster->record.source_count;
+
+	roster->undiscovered = false;
+	roster->record.awaited = false;
+	while (at--)
+		if (source_is_discovered(roster->sources[at]))
+			registry_drop_source(roster->registry, roster->name,
+					     roster->sources[at]->name);
+}
+
+void registry_commit(struct registry *registry)
+{
+	list_for_each_safe (link, &registry->parting)
+		dismiss(registry, container_of(link, struct roster, link));
+	for (size_t i = 0; i < registry->roster_count; i++)
+		if (registry->rosters[i]->undiscovered)
+			drop_discovered(registry->rosters[i]);
+}
+
+int registry_configure(struct registry *registry, const struct config *config)
+{
+	int err = registry_adopt(registry, config);
+
+	if (!err)
+		registry_commit(registry);
 	return err;
 }
 

@@ -57,6 +57,8 @@ void registry_health(struct registry *registry, const struct health_report *repo
 	snprintf(record->check_text, sizeof(record->check_text), "%s", report->text);
 	if (was_down && !is_down(record->health) && record->ejected_until_us)
 		outlier_release(member, "its checks pass again");
+	if (report->passed)
+		member_verify(member, "a check passed");
 	roster_touch(member);
 	roster_settle(member->roster, clock_us());
 	if (!was_down && is_down(record->health))

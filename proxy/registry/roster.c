@@ -116,10 +116,12 @@ static void adapt_health(struct roster *roster)
 	for (size_t i = 0; i < roster->record.target_count; i++) {
 		struct target_record *record = roster->record.targets[i];
 
-		if (roster->settings.health.kind == HEALTH_OFF)
+		if (roster->settings.health.kind == HEALTH_OFF) {
 			record->health = HEALTH_UNCHECKED;
-		else if (record->health == HEALTH_UNCHECKED)
+			member_verify(member_of(record), "the pool has no check any more");
+		} else if (record->health == HEALTH_UNCHECKED) {
 			record->health = HEALTH_UNKNOWN;
+		}
 	}
 }
 
@@ -129,6 +131,7 @@ void roster_adapt(struct roster *roster, const struct pool_conf *conf)
 
 	roster->record.conf = conf;
 	roster->settings = *conf;
+	sources_name_kinds(roster);
 	atomic_store(&state->max_connections, conf->max_connections);
 	atomic_store(&state->queue_size, conf->queue_size);
 	adapt_health(roster);

@@ -4,6 +4,7 @@
  * the operator, the control daemon, others by name. Happy path: the first set of a source makes it,
  * for which roster_reserve() has made room; dropping it ends it. The only failure is memory.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,20 @@ struct source *source_find(const struct roster *roster, const char *name)
 	return NULL;
 }
 
+static void name_kind(const struct pool_conf *conf, struct source *source)
+{
+	for (size_t i = 0; conf && i < conf->discover_count; i++)
+		if (!strcmp(conf->discovers[i].name, source->name))
+			snprintf(source->kind, sizeof(source->kind), "%s", conf->discovers[i].kind);
+}
+
+void sources_name_kinds(struct roster *roster)
+{
+	for (size_t i = 0; i < roster->record.source_count; i++)
+		name_kind(roster->record.conf, roster->sources[i]);
+	sources_publish(roster);
+}
+
 /* Write the sources out for readers, and their places for ourselves. */
 void sources_publish(struct roster *roster)
 {
@@ -43,9 +58,11 @@ void sources_publish(struct roster *roster)
 		source->order = i;
 		roster->record.sources[i] = (struct source_record){
 			.name = source->name,
+			.kind = source->kind[0] ? source->kind : NULL,
 			.generation = source->generation,
 			.wall_us = source->wall_us,
 			.target_count = source->count,
+			.unverified = source->unverified,
 		};
 	}
 }
@@ -83,8 +100,14 @@ struct source *source_new(struct roster *roster, const char *name)
 		free(source);
 		return NULL;
 	}
+	name_kind(roster->record.conf, source);
 	insert(roster, source);
 	return source;
+}
+
+bool source_is_discovered(const struct source *source)
+{
+	return source->kind[0] || !strcmp(source->name, SOURCE_CONTROL);
 }
 
 bool source_is_pushed(const struct source *source)

@@ -61,6 +61,7 @@ static bool is_same(const struct listing *listing, const struct target_spec *spe
 	return listing->weight == spec->weight &&
 	       listing->max_connections == spec->max_connections &&
 	       listing->backup == spec->backup && listing->draining == spec->draining &&
+	       listing->unverified == spec->unverified &&
 	       !strcmp(listing->zone ? listing->zone : "", spec->zone ? spec->zone : "");
 }
 
@@ -210,6 +211,28 @@ static void tell(const struct put *put)
 			   put->removed, put->changed);
 }
 
+/* Of targets that somebody only remembers: whether there is a check to wait for. */
+static void tell_unverified(const struct put *put)
+{
+	const struct roster *roster = put->roster;
+	bool checked = roster->settings.health.kind != HEALTH_OFF;
+
+	if (put->source->unverified && put->added)
+		events_add(roster->registry->events, checked ? LOG_INFO : LOG_WARN, "unverified",
+			   roster->name, NULL, "source %s remembers %zu targets: %s",
+			   put->source->name, put->added,
+			   checked ? "each serves once a health check passed"
+				   : "they serve, as the pool has no health check to verify them");
+}
+
+static bool is_unverified(const struct put *put)
+{
+	for (size_t i = 0; i < put->count; i++)
+		if (put->specs[i].unverified)
+			return true;
+	return false;
+}
+
 static void finish(struct put *put, uint64_t generation)
 {
 	struct roster *roster = put->roster;
@@ -219,11 +242,13 @@ static void finish(struct put *put, uint64_t generation)
 	apply(put);
 	put->source->generation = generation ? generation : put->source->generation + 1;
 	put->source->wall_us = clock_wall_us();
+	put->source->unverified = is_unverified(put);
 	if (source_is_pushed(put->source))
 		roster->record.awaited = false;
 	sources_publish(roster);
 	roster->quiet = put->added + put->removed > TOLD_MAX;
 	tell(put);
+	tell_unverified(put);
 	roster_settle(roster, clock_us());
 	roster->quiet = false;
 }

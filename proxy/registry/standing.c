@@ -62,6 +62,8 @@ enum member_class member_class(const struct member *member)
 	if (record->removed_us || record->override.kind == OVERRIDE_MAINTENANCE ||
 	    is_draining(member))
 		return CLASS_OUT;
+	if (record->unverified) /* not even in panic: its address may be somebody else's by now */
+		return CLASS_OUT;
 	if (is_down(record))
 		return CLASS_DOWN;
 	if (record->ejected_until_us)
@@ -83,7 +85,7 @@ static enum standing standing_of(const struct member *member)
 		return STANDING_DOWN;
 	if (record->ejected_until_us)
 		return STANDING_EJECTED;
-	if (record->health == HEALTH_UNKNOWN)
+	if (record->health == HEALTH_UNKNOWN || record->unverified)
 		return STANDING_CHECKING;
 	if (record->backup && !member->roster->mode.backup_in_use)
 		return STANDING_IDLE_BACKUP;

@@ -43,6 +43,55 @@ START_TEST(a_pushed_set_joins_the_others)
 }
 END_TEST
 
+START_TEST(what_was_pushed_can_be_read_back_whole)
+{
+	json_t *pool, *member = NULL, *each, *listing, *source;
+	size_t index;
+
+	json_decref(rig_answer("PUT", URL,
+			       SET("5", "{\"address\":\"10.0.0.9:80\",\"id\":\"i-9\",\"weight\":7,"
+					"\"zone\":\"z1\",\"backup\":true,\"max_connections\":3,"
+					"\"draining\":true}"),
+			       200));
+	pool = rig_answer("GET", "/v1/pools/web", NULL, 200);
+	json_array_foreach (json_object_get(pool, "members"), index, each)
+		if (json_is_string(json_object_get(each, "id")))
+			member = each;
+	listing = json_array_get(json_object_get(member, "listings"), 0);
+	ck_assert_str_eq(text_of(listing, "source"), "control");
+	ck_assert_int_eq(number_of(listing, "weight"), 7);
+	ck_assert_int_eq(number_of(listing, "max_connections"), 3);
+	ck_assert_str_eq(text_of(listing, "zone"), "z1");
+	ck_assert(json_is_true(json_object_get(listing, "backup")));
+	ck_assert(json_is_true(json_object_get(listing, "draining")));
+	source = json_array_get(json_object_get(pool, "sources"), 1);
+	ck_assert_str_eq(text_of(source, "name"), "control");
+	ck_assert_int_eq(number_of(source, "generation"), 5);
+	ck_assert(json_is_null(json_object_get(source, "kind")));
+	ck_assert(json_is_false(json_object_get(source, "unverified")));
+	json_decref(pool);
+}
+END_TEST
+
+#define REMEMBERED(generation, unverified)                                                         \
+	"{\"generation\":" generation ",\"unverified\":" unverified                                \
+	",\"targets\":[{\"address\":\"10.0.0.9:80\"}]}"
+
+START_TEST(a_set_may_be_remembered_only)
+{
+	json_t *pool;
+
+	json_decref(rig_answer("PUT", URL, REMEMBERED("5", "true"), 200));
+	pool = rig_answer("GET", "/v1/pools/web", NULL, 200);
+	ck_assert(json_is_true(json_object_get(json_array_get(json_object_get(pool, "sources"), 1),
+					       "unverified")));
+	json_decref(pool);
+	/* The same generation, and it says something else. */
+	json_decref(rig_answer("PUT", URL, REMEMBERED("5", "false"), 409));
+	json_decref(rig_answer("PUT", URL, REMEMBERED("6", "1"), 400));
+}
+END_TEST
+
 START_TEST(a_target_without_a_weight_has_that_of_the_configuration)
 {
 	json_t *target;
@@ -164,6 +213,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_pushed_set_joins_the_others,
+		what_was_pushed_can_be_read_back_whole,
+		a_set_may_be_remembered_only,
 		a_target_without_a_weight_has_that_of_the_configuration,
 		the_same_set_again_is_the_same,
 		an_older_generation_is_told_the_current_one,

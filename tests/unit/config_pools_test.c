@@ -314,6 +314,25 @@ START_TEST(an_id_is_one_targets_alone)
 }
 END_TEST
 
+START_TEST(a_discovered_source_has_the_name_that_it_is_pushed_by)
+{
+	struct config *config = load_valid(
+		VALID_LISTENERS
+		"pools: [{name: p, discover: {file: [{name: a, path: /a}, {name: b, path: /b}], "
+		"dns: {name: x.example, port: 80, as: names}}}]\n");
+	const struct pool_conf *pool = &config->pools[0];
+
+	ck_assert_uint_eq(pool->discover_count, 3);
+	ck_assert_str_eq(pool->discovers[0].name, "names");
+	ck_assert_str_eq(pool->discovers[0].kind, "dns");
+	ck_assert_str_eq(pool->discovers[1].name, "a");
+	ck_assert_str_eq(pool->discovers[1].kind, "file");
+	ck_assert_str_eq(pool->discovers[2].name, "b");
+	ck_assert_str_eq(pool->discovers[2].kind, "file");
+	config_free(config);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -331,6 +350,7 @@ int main(void)
 		pool_keys_that_need_another_are_refused_without_it,
 		an_ejection_grows_but_never_shrinks,
 		an_id_is_one_targets_alone,
+		a_discovered_source_has_the_name_that_it_is_pushed_by,
 	};
 
 	return run_tests("config_pools", tests, COUNT(tests));

@@ -40,6 +40,21 @@ START_TEST(a_newer_set_replaces_the_one_that_is_not_answered_yet)
 }
 END_TEST
 
+START_TEST(the_failure_of_a_set_that_was_replaced_meanwhile_is_not_told)
+{
+	start();
+	come_up(10, NO_SOURCES);
+	push("ec2", "10.0.0.1", false);
+	push("ec2", "10.0.0.2", false);
+	answer(asked_put(1, "10.0.0.1"), 400, "{\"error\":\"bad\"}");
+	ck_assert_uint_eq(pushes, 0);
+	pass_ms(500);
+	answer(asked_put(2, "10.0.0.2"), 200, APPLIED);
+	ck_assert_str_eq(push_problem, "");
+	stop();
+}
+END_TEST
+
 START_TEST(an_unverified_set_says_so_and_a_verified_one_does_not)
 {
 	start();
@@ -256,6 +271,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_set_waits_for_the_proxy_and_is_sent_above_its_generation,
 		a_newer_set_replaces_the_one_that_is_not_answered_yet,
+		the_failure_of_a_set_that_was_replaced_meanwhile_is_not_told,
 		an_unverified_set_says_so_and_a_verified_one_does_not,
 		a_conflict_is_resolved_by_a_higher_generation,
 		endless_conflicts_are_told_and_slowed_down,
