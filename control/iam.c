@@ -3,19 +3,13 @@
  * Happy path: one statement for each action, its braces filled; statements that differ in nothing
  * but their actions become one, and so do those that differ in nothing but their resource. See
  * iam.h.
- *
- * An ARN that stands in the configuration gives its account and region, and stands for its last
- * part: `cluster: arn:aws:ecs:eu-west-1:123456789012:cluster/prod` is {cluster} = prod. A queue's
- * URL does the same.
  */
 #include "control/iam.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "control/aws/endpoint.h"
+#include "control/iam/fill.h"
 #include "control/settings.h"
 #include "control/source.h"
 #include "proxy/base/conf/schema.h"
@@ -63,160 +57,6 @@ static const struct source_action role_actions[] = {
 	{"sts:AssumeRole", "{role_arn}", NULL},
 	{NULL, NULL, NULL},
 };
-
-/* What the braces stand for. */
-struct filling {
-	const struct node *conf;
-	const char *partition;
-	char region[64];
-	char account[64];
-};
-
-/* The field of an ARN, from 0; false if it is none or the field is empty. */
-static bool arn_field(const char *arn, unsigned field, char *buf, size_t size)
-{
-	size_t len;
-
-	if (strncmp(arn, "arn:", 4) != 0)
-		return false;
-	for (; field; field--) {
-		arn = strchr(arn, ':');
-		if (!arn)
-			return false;
-		arn++;
-	}
-	len = strcspn(arn, ":");
-	if (len == 0 || len >= size)
-		return false;
-	snprintf(buf, size, "%.*s", (int)len, arn);
-	return true;
-}
-
-/* https://HOST/ACCOUNT/NAME */
-static bool url_account(const char *url, char *buf, size_t size)
-{
-	const char *host = strstr(url, "://");
-	const char *account = host ? strchr(host + 3, '/') : NULL;
-	size_t len = account ? strcspn(account + 1, "/") : 0;
-
-	if (len == 0 || len >= size || account[1 + len] != '/')
-		return false;
-	snprintf(buf, size, "%.*s", (int)len, account + 1);
-	return true;
-}
-
-/* The first ARN that knows it; in the table's order a role comes last. */
-static void fill_from_arns(struct filling *filling)
-{
-	for (size_t i = 0; i < filling->conf->count; i++) {
-		const struct node *value = filling->conf->children[i];
-		const char *text = value->text;
-
-		if (!text)
-			continue;
-		if (!*filling->region)
-			arn_field(text, 3, filling->region, sizeof(filling->region));
-		if (!*filling->account)
-			arn_field(text, 4, filling->account, sizeof(filling->account));
-		if (!*filling->account && strcmp(value->name, "queue") == 0)
-			url_account(text, filling->account, sizeof(filling->account));
-	}
-}
-
-static void filling_init(struct filling *filling, const struct node *conf, const char *own_region,
-			 const char *fallback_region)
-{
-	*filling = (struct filling){.conf = conf};
-	if (own_region)
-		snprintf(filling->region, sizeof(filling->region), "%s", own_region);
-	fill_from_arns(filling);
-	if (!*filling->region && fallback_region)
-		snprintf(filling->region, sizeof(filling->region), "%s", fallback_region);
-	filling->partition = *filling->region ? endpoint_partition(filling->region) : "*";
-	if (!*filling->region)
-		strcpy(filling->region, "*");
-	if (!*filling->account)
-		strcpy(filling->account, "*");
-}
-
-static const char *last_part(const char *text)
-{
-	const char *slash = strrchr(text, '/'), *colon = strrchr(text, ':');
-
-	if (strncmp(text, "arn:", 4) != 0 && !strstr(text, "://"))
-		return text;
-	return (slash ? slash : colon) + 1;
-}
-
-static const char *filling_of(const struct filling *filling, const char *name)
-{
-	const char *text;
-
-	if (strcmp(name, "partition") == 0)
-		return filling->partition;
-	if (strcmp(name, "region") == 0)
-		return filling->region;
-	if (strcmp(name, "account") == 0)
-		return filling->account;
-	text = schema_text(filling->conf, name);
-	if (text && strcmp(name, "role_arn") == 0)
-		return text;
-	return text ? last_part(text) : "*";
-}
-
-/* A text whose {words} are filled in; the caller frees. NULL without memory. */
-static char *fill(const struct filling *filling, const char *text)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
-	char *filled = NULL, name[64];
-	size_t size;
-	FILE *out = open_memstream(&filled, &size);
-
-	if (!out)
-		return NULL;
-	while (*text) {
-		size_t len = *text == '{' ? strspn(text + 1, letters) : 0;
-
-		if (len == 0 || len >= sizeof(name) || text[1 + len] != '}') {
-			fputc(*text++, out);
-			continue;
-		}
-		snprintf(name, sizeof(name), "%.*s", (int)len, text + 1);
-		fputs(filling_of(filling, name), out);
-		text += len + 2;
-	}
-	return fclose(out) == 0 ? filled : NULL;
-}
-
-static json_t *filled_text(const struct filling *filling, const char *text)
-{
-	char *filled = fill(filling, text);
-	json_t *value = filled ? json_string(filled) : NULL;
-
-	free(filled);
-	return value;
-}
-
-/* A copy of a condition, every text in it filled in. NULL without memory. */
-static json_t *filled_value(const struct filling *filling, const json_t *value)
-{
-	json_t *copy, *item;
-	const char *key;
-	size_t index;
-	bool ok = true;
-
-	if (json_is_string(value))
-		return filled_text(filling, json_string_value(value));
-	copy = json_is_object(value) ? json_object() : json_array();
-	json_object_foreach ((json_t *)value, key, item)
-		ok &= json_object_set_new(copy, key, filled_value(filling, item)) == 0;
-	json_array_foreach (value, index, item)
-		ok &= json_array_append_new(copy, filled_value(filling, item)) == 0;
-	if (ok)
-		return copy;
-	json_decref(copy);
-	return NULL;
-}
 
 static bool contains(const json_t *array, const json_t *text)
 {
@@ -282,7 +122,7 @@ static bool merge(json_t *statements, const json_t *statement, const char *kept,
 static json_t *make_statement(const struct filling *filling, const struct source_action *action)
 {
 	json_t *actions = json_pack("[s]", action->action);
-	json_t *resource = filled_text(filling, action->resource);
+	json_t *resource = filling_text(filling, action->resource);
 	json_t *statement = JOT({"Effect", json_string("Allow")}, {"Action", actions},
 				{"Resource", resource ? json_pack("[o]", resource) : NULL});
 	json_t *condition;
@@ -291,7 +131,7 @@ static json_t *make_statement(const struct filling *filling, const struct source
 		return statement;
 	condition = json_loads(action->condition, 0, NULL);
 	must(condition);
-	statement = jot_with(statement, JOT({"Condition", filled_value(filling, condition)}));
+	statement = jot_with(statement, JOT({"Condition", filling_value(filling, condition)}));
 	json_decref(condition);
 	return statement;
 }
