@@ -13,6 +13,7 @@ from harness.ctl import OK, REFUSED, TIMED_OUT, UNHEALTHY, UNREACHABLE, USAGE, F
 from harness.ctl import run, start
 from harness.ctl_answers import answers, event, pool, session, status, target
 from harness.openapi import Api
+from harness.sluice import PATIENCE
 from harness.wait import eventually
 
 
@@ -609,7 +610,7 @@ def test_following_ends_by_an_interrupt(admin):
     process = start("events", "--follow", admin=admin.path)
     eventually(lambda: len(admin.requests) > 2, "it follows")
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=5)
+    process.communicate(timeout=10 * PATIENCE)
     assert process.returncode == -signal.SIGINT
 
 

@@ -10,6 +10,7 @@ from harness.address import connect, free_address, text
 from harness.conf import simple
 from harness.ctl import OK, REFUSED, TIMED_OUT, UNHEALTHY, UNREACHABLE, Terminal, run, start
 from harness.peers import echo, read_exactly
+from harness.sluice import PATIENCE
 from harness.wait import eventually
 
 
@@ -108,7 +109,8 @@ def test_a_target_is_added_used_and_removed(served, backend):
     assert third in proxy.ctl("add-target", "back", third, "--zone", "z1")
     for _ in range(6):
         proxy.client()
-    assert proxy.json("explain", third)["sessions"] == 2
+    # Its turn among three comes at most one session earlier or later than every third.
+    assert proxy.json("explain", third)["sessions"] in (1, 2, 3)
     assert "already" in proxy.ctl("add-target", "back", third, code=REFUSED)
     assert "removed" in proxy.ctl("remove-target", third)
     assert proxy.ctl("remove-target", proxy.names[0], code=REFUSED)
@@ -179,7 +181,7 @@ def test_events_tell_who_changed_what(served):
     while not any("a test" in event["text"] for event in seen):
         seen.append(json.loads(following.stdout.readline()))
     following.send_signal(signal.SIGINT)
-    following.communicate(timeout=5)
+    following.communicate(timeout=10 * PATIENCE)
     assert proxy.names[0] in {event["target"] for event in seen}
     assert "a test" in proxy.ctl("events", "--target", proxy.names[0])
 
