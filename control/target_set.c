@@ -208,6 +208,23 @@ int target_set_seal(struct target_set *set, const struct found_target **ret_twic
 	return 0;
 }
 
+struct target_set *target_set_copy(const struct target_set *set)
+{
+	struct target_set *copy = target_set_new();
+
+	must(set->sealed);
+	for (size_t i = 0; copy && i < set->count; i++)
+		if (target_set_add(copy, &set->items[i].target) < 0) {
+			target_set_free(copy);
+			return NULL;
+		}
+	if (copy) {
+		copy->usable = set->usable;
+		copy->sealed = true;
+	}
+	return copy;
+}
+
 size_t target_set_count(const struct target_set *set)
 {
 	return set ? set->count : 0;

@@ -45,6 +45,9 @@ int target_set_add(struct target_set *set, const struct found_target *target);
  * of them; nothing may be added later. */
 int target_set_seal(struct target_set *set, const struct found_target **ret_twice);
 
+/* A sealed one of a sealed one. NULL without memory. */
+struct target_set *target_set_copy(const struct target_set *set);
+
 size_t target_set_count(const struct target_set *set);  /* NULL has none */
 size_t target_set_usable(const struct target_set *set); /* of them not draining, weight over 0 */
 const struct found_target *target_set_at(const struct target_set *set, size_t index);
