@@ -5,8 +5,8 @@
  * written, and the next request may come.
  *
  * Failure modes: headers, body or the reading of the answer take too long (cut off); too many
- * headers (431), too large a body (413); main does not answer in time (503, and the request is
- * freed when it comes back after all).
+ * headers (431), too large a body (413), meant for somebody else (421); main does not answer in
+ * time (503, and the request is freed when it comes back after all).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxy/admin/host.h"
 #include "proxy/admin/transport.h"
 #include "proxy/base/jot.h"
 
@@ -282,6 +283,11 @@ static enum MHD_Result begin_request(struct visitor *visitor, const char *method
 	if (MHD_get_connection_values(visitor->connection, MHD_HEADER_KIND, NULL, NULL) >
 	    TRANSPORT_HEADERS)
 		request_refuse(request, 431, "more than %d headers", TRANSPORT_HEADERS);
+	else if (visitor->door->kind == DOOR_HTTP && !host_fits(visitor->connection))
+		request_refuse(
+			request, 421,
+			"the Host is not this address; ask for localhost, or for the address "
+			"as a number");
 	else if (is_too_large(visitor))
 		refuse_large(request);
 	else

@@ -253,7 +253,7 @@ PROXY_HEADERS = [
 
 
 def probe_says(doors, header, path, pieces=1):
-    request = header + f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    request = header + f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     with doors.probing().socket() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         size = -(-len(request) // pieces)
@@ -296,6 +296,34 @@ def test_idle_workers_are_healthy(pair, doors):
         threading.Event().wait(0.5)
 
 
+# ---- whose page asks ----
+
+
+def asked_as(where, host, path="/v1/status"):
+    """The whole answer to a request for `host`."""
+    with where.socket() as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        return read_all(sock).decode()
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/", "/metrics"])
+def test_a_strangers_name_for_the_loopback_address_is_told_nothing(pair, doors, path):
+    answer = asked_as(Admin(doors.http), "rebound.example:9900", path)
+    assert answer.startswith("HTTP/1.1 421 ") and '{"error":"the Host is not' in answer
+    assert "pid" not in answer
+
+
+def test_the_loopback_address_answers_to_its_own_names(pair, doors):
+    host, port = doors.http
+    for name in ("localhost", f"localhost:{port}", f"{host}:{port}", "127.0.0.1", "[::1]:1"):
+        assert asked_as(Admin(doors.http), name).startswith("HTTP/1.1 200 "), name
+
+
+def test_who_comes_by_the_socket_or_to_the_probe_may_call_it_anything(pair, doors):
+    assert asked_as(Admin(doors.path), "rebound.example").startswith("HTTP/1.1 200 ")
+    assert asked_as(Admin(doors.probe), "nlb.example", "/readyz").startswith("HTTP/1.1 200 ")
+
+
 # ---- abuse ----
 
 
@@ -304,15 +332,15 @@ MALFORMED = [
     b"GET\r\n\r\n",
     b"GET /v1/pools\r\n\r\n",
     b"GET /v1/pools HTTP/1.1\r\n\r\n",
-    b"GET /v1/pools HTTP/9.9\r\nHost: x\r\n\r\n",
-    b"GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 4000 + b"\r\n",
-    b"POST /v1/drain HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    b"POST /v1/drain HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-    b"POST /v1/drain HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    b"PATCH /v1/targets/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n" + b"[" * 9,
-    b"GET /v1/events?" + b"a=1&" * 300 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/pools HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    b"GET /%ff%fe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 4000 + b"\r\n",
+    b"POST /v1/drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"POST /v1/drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    b"POST /v1/drain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"PATCH /v1/targets/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n" + b"[" * 9,
+    b"GET /v1/events?" + b"a=1&" * 300 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     bytes(range(256)) * 64,
 ]
@@ -337,7 +365,7 @@ def hold(where, count):
     held = []
     for _ in range(count):
         sock = Admin(where).socket()
-        sock.sendall(b"GET /v1/pools HTTP/1.1\r\nHost: x\r\nX-Slow")
+        sock.sendall(b"GET /v1/pools HTTP/1.1\r\nHost: localhost\r\nX-Slow")
         held.append(sock)
     return held
 
@@ -370,7 +398,7 @@ def test_a_body_of_five_mebibytes_is_refused(pair):
     _proxy, admin, _listen, _names = pair
     url = "/v1/pools/back/sources/control"
     sock = admin.socket()
-    sock.sendall(f"PUT {url} HTTP/1.1\r\nHost: x\r\nContent-Length: {5 << 20}\r\n\r\n".encode())
+    sock.sendall(f"PUT {url} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {5 << 20}\r\n\r\n".encode())
     assert sock.recv(64).startswith(b"HTTP/1.1 413 ")
     sock.close()
 

@@ -129,7 +129,7 @@ static void expect_status(const char *answer, int status)
 	ck_assert_msg(!strncmp(answer, start_line, strlen(start_line)), "%s", answer);
 }
 
-#define GET(url) "GET " url " HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET(url) "GET " url " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 START_TEST(the_unix_socket_answers_and_keeps_the_connection)
 {
@@ -158,7 +158,7 @@ START_TEST(tcp_only_reads)
 	int fd = connect_to(&conf.http);
 
 	expect_status(exchange(fd, GET("/v1/pools")), 200);
-	expect_status(exchange(fd, "POST /v1/drain HTTP/1.1\r\nHost: x\r\n"
+	expect_status(exchange(fd, "POST /v1/drain HTTP/1.1\r\nHost: localhost\r\n"
 				   "Content-Length: 0\r\n\r\n"),
 		      403);
 	ck_assert_uint_eq(events_last_id(rig_events), rig_begun);
@@ -171,7 +171,7 @@ START_TEST(a_change_is_audited_with_the_peers_uid)
 	int fd = connect_unix();
 	char who[32];
 
-	expect_status(exchange(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: x\r\n"
+	expect_status(exchange(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: localhost\r\n"
 				   "Content-Length: 12\r\n\r\n{\"weight\":5}"),
 		      200);
 	snprintf(who, sizeof(who), "uid %u", (unsigned)getuid());
@@ -188,7 +188,7 @@ START_TEST(a_change_is_answered_once_it_is_published)
 	int fd = connect_unix();
 
 	rig_main.publish_later = true;
-	say(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: x\r\n"
+	say(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: localhost\r\n"
 		"Content-Length: 12\r\n\r\n{\"weight\":5}");
 	while (!rig_main.published) {
 		wait_for_events(admin_fd(admin), POLLIN);
@@ -205,7 +205,7 @@ START_TEST(a_chunked_body_is_read)
 {
 	int fd = connect_unix();
 
-	expect_status(exchange(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: x\r\n"
+	expect_status(exchange(fd, "PATCH /v1/targets/10.0.0.2:80 HTTP/1.1\r\nHost: localhost\r\n"
 				   "Transfer-Encoding: chunked\r\n\r\n"
 				   "6\r\n{\"weig\r\n6\r\nht\":5}\r\n0\r\n\r\n"),
 		      200);
@@ -217,7 +217,7 @@ START_TEST(a_body_that_is_announced_too_large_is_refused_at_once)
 {
 	int fd = connect_unix();
 
-	expect_status(exchange(fd, "POST /v1/drain HTTP/1.1\r\nHost: x\r\n"
+	expect_status(exchange(fd, "POST /v1/drain HTTP/1.1\r\nHost: localhost\r\n"
 				   "Content-Length: 4194305\r\n\r\n"),
 		      413);
 	close(fd);
@@ -231,7 +231,7 @@ START_TEST(a_body_that_turns_out_too_large_is_refused)
 
 	fcntl(fd, F_SETFL, 0);
 	memset(chunk, ' ', sizeof(chunk));
-	say(fd, "POST /v1/drain HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+	say(fd, "POST /v1/drain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 65; i++) {
 		say(fd, "10000\r\n");
 		ck_assert_int_eq(send(fd, chunk, sizeof(chunk), 0), sizeof(chunk));
@@ -245,7 +245,7 @@ END_TEST
 
 START_TEST(too_many_headers_are_refused)
 {
-	char request[4096] = "GET /v1/pools HTTP/1.1\r\nHost: x\r\n";
+	char request[4096] = "GET /v1/pools HTTP/1.1\r\nHost: localhost\r\n";
 	int fd = connect_unix();
 
 	for (int i = 0; i < 64; i++)
@@ -258,7 +258,7 @@ END_TEST
 
 START_TEST(headers_without_end_are_refused)
 {
-	static char request[40000] = "GET /v1/pools HTTP/1.1\r\nHost: x\r\nX: ";
+	static char request[40000] = "GET /v1/pools HTTP/1.1\r\nHost: localhost\r\nX: ";
 	int fd = connect_unix();
 	char *answer;
 
@@ -387,7 +387,7 @@ START_TEST(the_probe_answers_nothing_else)
 
 	expect_status(exchange(fd, GET("/v1/pools")), 404);
 	expect_status(exchange(fd, GET("/")), 404);
-	expect_status(exchange(fd, "POST /readyz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+	expect_status(exchange(fd, "POST /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
 		      405);
 	close(fd);
 }
@@ -402,7 +402,7 @@ START_TEST(the_probe_takes_a_proxy_header_in_pieces)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	say(fd, "PROXY TCP4 192.0.2.1 ");
 	say(fd, "192.0.2.2 1 2\r\nGET /healthz");
-	expect_status(exchange(fd, " HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+	expect_status(exchange(fd, " HTTP/1.1\r\nHost: localhost\r\n\r\n"), 200);
 	close(fd);
 	fd = connect_to(&conf.probe);
 	ck_assert_int_eq(send(fd, v2, 16, 0), 16);
