@@ -42,9 +42,11 @@ void labels_open(const char *kind, const struct node *conf, const char *key,
 /* NULL when it is not asked for, absent or empty. */
 static const char *value_of(const json_t *from, const char *name)
 {
-	if (!name)
-		return NULL;
-	return json_is_array(from) ? aws_tag(from, name) : aws_text(from, name);
+	const char *text = NULL;
+
+	if (name)
+		text = json_is_array(from) ? aws_tag(from, name) : aws_text(from, name);
+	return text && *text ? text : NULL;
 }
 
 static uint64_t read_number(const json_t *from, const char *name, const char *who, uint64_t min,

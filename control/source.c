@@ -4,6 +4,7 @@
  */
 #include "control/source.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,30 @@ void source_failed(struct source *source, const char *error_kind, const char *fo
 void source_failed_call(struct source *source, const struct aws_error *error)
 {
 	source_failed(source, aws_error_kind_names[error->kind], "%s", error->text);
+}
+
+struct target_set *source_new_set(struct source *source)
+{
+	struct target_set *set = target_set_new();
+
+	if (!set)
+		source_failed(source, aws_error_kind_names[AWS_MEMORY], "out of memory");
+	return set;
+}
+
+int source_add(struct source *source, struct target_set *set, const struct found_target *target)
+{
+	int err = target_set_add(set, target);
+
+	if (err == -ENOMEM)
+		source_failed(source, aws_error_kind_names[AWS_MEMORY], "out of memory");
+	else if (err)
+		source_failed(source, aws_error_kind_names[AWS_GARBAGE],
+			      "the answer has a target that is none: id \"%.100s\", address "
+			      "\"%.100s\", zone \"%.100s\"",
+			      target->id ? target->id : "", target->address,
+			      target->zone ? target->zone : "");
+	return err;
 }
 
 const struct found_target *source_current(const struct source *source, const char *id)

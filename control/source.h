@@ -38,6 +38,9 @@ struct source_action {
 		*condition; /* JSON of the statement's Condition, with the same braces, or NULL */
 };
 
+/* Of actions that know no resource: only there where the source looks. */
+#define SOURCE_OWN_REGION "{\"StringEquals\": {\"aws:RequestedRegion\": \"{region}\"}}"
+
 /* The calls one fetch makes: a hundredth of a call is the unit, so that an average can be said. */
 struct source_load {
 	uint32_t calls_per_fetch_x100; /* for a fleet of `expected` targets */
@@ -96,6 +99,12 @@ void source_done(struct source *source, struct target_set *set);
 void source_failed(struct source *source, const char *error_kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void source_failed_call(struct source *source, const struct aws_error *error);
+
+/* target_set_new(), or NULL after source_failed(). */
+struct target_set *source_new_set(struct source *source);
+
+/* target_set_add(); 0, or -errno after source_failed(). */
+int source_add(struct source *source, struct target_set *set, const struct found_target *target);
 
 /* A target of this id in the set in force; NULL if there is none. */
 const struct found_target *source_current(const struct source *source, const char *id);
