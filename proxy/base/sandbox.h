@@ -19,6 +19,7 @@ enum sandbox_role {
 	SANDBOX_ZONE,     /* asks a metadata service, by address or by name */
 	SANDBOX_HEALTH,   /* connects to targets and reads what they answer */
 	SANDBOX_ADMIN,    /* reads and answers requests, on sockets it was given */
+	SANDBOX_CONTROL,  /* all of sluice-control: asks services by name, writes its state */
 	SANDBOX_ROLES
 };
 
@@ -26,6 +27,10 @@ enum sandbox_role {
  * Called by main before it starts threads. Unless root, or with `user` NULL, nobody is dropped;
  * no_new_privs is set in any case. 0, -ENOENT (no such user), or -errno: then do not go on. */
 int sandbox_drop_user(const char *user, bool keep_net_bind);
+
+/* No core dump and no ptrace(2) by our own user: for a process that holds secrets. Behind the change
+ * of user, which takes this back. 0 or -errno. */
+int sandbox_forbid_dumps(void);
 
 /* Give up the last capability of the calling thread. 0 or -errno. */
 int sandbox_drop_net_bind(void);

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -172,6 +174,40 @@ static void *enter_as_worker(void *arg)
 	return NULL;
 }
 
+static int control_asks_and_keeps_but_neither_listens_nor_runs(void)
+{
+	static char *const argv[] = {(char *)"/bin/true", NULL};
+	char path[] = "/tmp/sluice-sandbox-XXXXXX", other[64];
+	struct addrinfo *found = NULL;
+	int fd, watch, status;
+
+	ENTER(SANDBOX_CONTROL);
+	fd = mkstemp(path);
+	EXPECT(fd >= 0);
+	snprintf(other, sizeof(other), "%s.new", path);
+	EXPECT(!fsync(fd) && !rename(path, other));
+	watch = inotify_init1(IN_CLOEXEC);
+	EXPECT(watch >= 0 && inotify_add_watch(watch, other, IN_MODIFY) >= 0);
+	EXPECT(!unlink(other));
+	status = getaddrinfo("localhost", "80", NULL, &found);
+	EXPECT(status == 0 || status == EAI_NONAME || status == EAI_AGAIN);
+	EXPECT(refused(execv(argv[0], argv)));
+	EXPECT(refused(listen(socket(AF_INET, SOCK_STREAM, 0), 1)));
+	EXPECT(refused(syscall(SYS_ptrace, 0, 0, 0, 0)));
+	EXPECT(refused(kill(getpid(), 0)));
+	return 0;
+}
+
+static int secrets_are_in_no_dump(void)
+{
+	struct rlimit limit;
+
+	EXPECT(!sandbox_forbid_dumps());
+	EXPECT(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	EXPECT(!getrlimit(RLIMIT_CORE, &limit) && limit.rlim_max == 0);
+	return 0;
+}
+
 static int main_goes_on_opening_beside_a_confined_thread(void)
 {
 	pthread_t thread;
@@ -199,6 +235,13 @@ START_TEST(refused_call_gives_eperm_in_production)
 	assert_succeeds(checker_connects_and_does_nothing_else);
 	assert_succeeds(admin_answers_and_reaches_nobody);
 	assert_succeeds(main_goes_on_opening_beside_a_confined_thread);
+	assert_succeeds(control_asks_and_keeps_but_neither_listens_nor_runs);
+}
+END_TEST
+
+START_TEST(a_process_with_secrets_leaves_no_dump)
+{
+	assert_succeeds(secrets_are_in_no_dump);
 }
 END_TEST
 
@@ -382,6 +425,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(cases, refused_call_gives_eperm_in_production);
+	tcase_add_test(cases, a_process_with_secrets_leaves_no_dump);
 	tcase_add_test(cases, what_a_role_is_for_works_even_where_a_refusal_kills);
 	tcase_add_test(cases, resolver_resolves_names_and_runs_no_program);
 	tcase_add_test(cases, refused_call_kills_in_kill_mode);

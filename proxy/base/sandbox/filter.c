@@ -113,6 +113,24 @@ static const char *const health_calls[] = {
 	"recvfrom", "sendto",    "setsockopt",  "socket",       NULL,
 };
 
+/* Beyond what a resolver, libcurl and the parts of a loop take: files that are written whole,
+ * directories that are watched. */
+static const char *const control_calls[] = {
+	"accept4",         "chmod",
+	"epoll_pwait2",    "fchmod",
+	"fdatasync",       "flock",
+	"fsync",           "ftruncate",
+	"getrusage",       "inotify_add_watch",
+	"inotify_init1",   "inotify_rm_watch",
+	"linkat",          "mkdirat",
+	"pwrite64",        "rename",
+	"renameat",        "renameat2",
+	"rt_sigtimedwait", "set_tid_address",
+	"signalfd4",       "timerfd_gettime",
+	"umask",           "unlink",
+	"unlinkat",        NULL,
+};
+
 static const char *const main_calls[] = {
 	"accept",
 	"capget",
@@ -168,7 +186,7 @@ static const char *const *const role_calls[SANDBOX_ROLES] = {
 	[SANDBOX_MAIN] = main_calls,     [SANDBOX_WORKER] = worker_calls,
 	[SANDBOX_WRITER] = writer_calls, [SANDBOX_RESOLVER] = resolver_calls,
 	[SANDBOX_ZONE] = zone_calls,     [SANDBOX_HEALTH] = health_calls,
-	[SANDBOX_ADMIN] = admin_calls,
+	[SANDBOX_ADMIN] = admin_calls,   [SANDBOX_CONTROL] = control_calls,
 };
 
 enum mode { MODE_REFUSE, MODE_KILL, MODE_OFF };
@@ -204,9 +222,11 @@ static int allow_role(scmp_filter_ctx filter, enum sandbox_role role)
 
 	/* Threads start with main's filter and can only add to it. */
 	for (int i = 0; !r && i < SANDBOX_ROLES; i++)
-		if (i == (int)role || role == SANDBOX_MAIN)
+		if (i == (int)role || (role == SANDBOX_MAIN && i != SANDBOX_CONTROL))
 			r = allow(filter, role_calls[i]);
-	if (!r && role == SANDBOX_ZONE)
+	if (!r && role == SANDBOX_CONTROL)
+		r = allow(filter, zone_calls);
+	if (!r && (role == SANDBOX_ZONE || role == SANDBOX_CONTROL))
 		r = allow(filter, resolver_calls);
 	if (!r && role == SANDBOX_WRITER)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &unix_only);
