@@ -61,6 +61,13 @@ void log_set_level(enum log_level level)
 	current_level = level;
 }
 
+void log_set_level_name(const char *name)
+{
+	for (int level = 0; level < LOG_LEVELS; level++)
+		if (!strcmp(log_level_names[level], name))
+			log_set_level((enum log_level)level);
+}
+
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= current_level;

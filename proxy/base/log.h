@@ -17,6 +17,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_LEVELS };
 extern const char *const log_level_names[LOG_LEVELS];
 
 void log_set_level(enum log_level level);
+void log_set_level_name(const char *name); /* one of log_level_names; else nothing changes */
 bool log_enabled(enum log_level level);
 
 /* Called first on the log's own thread, to give up privileges there; set before log_start(). */

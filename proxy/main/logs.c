@@ -28,13 +28,6 @@ static int open_log(const struct flow_conf *flow)
 	return fd < 0 ? -errno : fd;
 }
 
-void logs_set_level(const char *name)
-{
-	for (int level = 0; level < LOG_LEVELS; level++)
-		if (!strcmp(log_level_names[level], name))
-			log_set_level((enum log_level)level);
-}
-
 static int open_rings(struct supervisor *sv)
 {
 	sv->rings = calloc(sv->limits.workers, sizeof(struct flow_ring *));

@@ -187,7 +187,7 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 	listeners_listen(sv, change.config->config, &change.bindings);
 	drain_removed(sv, change.config->config);
 	sv->config = change.config;
-	logs_set_level(sv->config->config->log_level);
+	log_set_level_name(sv->config->config->log_level);
 	zones_configure(sv, sv->config->config);
 	if (log_differs(&before->config->flow, &sv->config->config->flow))
 		logs_reopen(sv);

@@ -172,7 +172,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 	sv->config = config_ref_new(config, config_free);
 	if (!sv->config)
 		return -ENOMEM;
-	logs_set_level(config->log_level);
+	log_set_level_name(config->log_level);
 	err = loop_init(&sv->loop);
 	if (err)
 		return err;

@@ -173,4 +173,3 @@ int reload_resolver(struct supervisor *sv, const struct config *config);
 /* logs.c */
 int logs_start(struct supervisor *sv);
 void logs_reopen(struct supervisor *sv);
-void logs_set_level(const char *name);
