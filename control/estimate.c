@@ -6,6 +6,7 @@
  */
 #include "control/estimate.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/settings.h"
@@ -130,6 +131,11 @@ void estimate_print(const struct estimate *estimate, FILE *out)
 		fprintf(out, "; AWS intervals are %.2f times as long as configured, for api_rate",
 			stretch);
 	fputc('\n', out);
+}
+
+bool estimate_in_container(void)
+{
+	return getenv("ECS_CONTAINER_METADATA_URI_V4") || getenv("KUBERNETES_SERVICE_HOST");
 }
 
 bool estimate_warns(const struct estimate *estimate, bool in_container, char *buf, size_t size)

@@ -2,7 +2,7 @@
  *
  * What a configuration costs others: API calls a minute, of this node and of its fleet, and health
  * checks a second for each target; and by how much intervals have to be stretched so that the whole
- * fleet stays within `control.api_rate`. Pure: it knows no clock, file or network.
+ * fleet stays within `control.api_rate`. It knows no clock, file or network.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ double estimate_stretch(const struct estimate *estimate);
 
 /* For people, one line a source and one a pool. */
 void estimate_print(const struct estimate *estimate, FILE *out);
+
+/* As the environment of ECS and Kubernetes tells. */
+bool estimate_in_container(void);
 
 /* Whether instances or tasks are looked for from within a container, where every copy of the
  * workload asks for itself; then `buf` says what that costs and what would be cheaper. */

@@ -44,6 +44,9 @@ void link_stop(struct link *link);                                    /* accepts
 
 bool link_is_up(const struct link *link);
 
+/* Whether the proxy has answered all that was pushed, be it with a refusal. */
+bool link_is_settled(const struct link *link);
+
 /* The set is copied; a push for the same source that was not answered yet is replaced by it.
  * `unverified`: of the last-known-good file, so targets new to the proxy serve only after one
  * health check that passed. 0 or -ENOMEM. */

@@ -199,8 +199,12 @@ int settings_load(const struct control_options *options, struct conf_errors *err
 		  struct settings **ret_settings)
 {
 	struct settings *settings = calloc(1, sizeof(*settings));
-	int err = settings ? read_tree(options, errors, &settings->tree) : -ENOMEM;
+	int err = -ENOMEM;
 
+	if (settings) {
+		settings->refs = 1;
+		err = read_tree(options, errors, &settings->tree);
+	}
 	if (err == 0) {
 		read_root(settings);
 		read_control(settings);
@@ -214,9 +218,15 @@ int settings_load(const struct control_options *options, struct conf_errors *err
 	return 0;
 }
 
+struct settings *settings_ref(struct settings *settings)
+{
+	settings->refs++;
+	return settings;
+}
+
 void settings_free(struct settings *settings)
 {
-	if (!settings)
+	if (!settings || --settings->refs)
 		return;
 	free(settings->sources);
 	free(settings->pools);
@@ -240,7 +250,7 @@ static bool same_tree(const struct node *a, const struct node *b)
 	return true;
 }
 
-static bool same_place(const struct aws_place *a, const struct aws_place *b)
+bool settings_same_place(const struct aws_place *a, const struct aws_place *b)
 {
 	return same_text(a->region, b->region) && same_text(a->profile, b->profile) &&
 	       same_text(a->role_arn, b->role_arn) && same_text(a->external_id, b->external_id) &&
@@ -250,7 +260,7 @@ static bool same_place(const struct aws_place *a, const struct aws_place *b)
 bool settings_same_source(const struct source_settings *a, const struct source_settings *b)
 {
 	return strcmp(a->pool, b->pool) == 0 && strcmp(a->kind, b->kind) == 0 &&
-	       strcmp(a->name, b->name) == 0 && same_place(&a->place, &b->place) &&
+	       strcmp(a->name, b->name) == 0 && settings_same_place(&a->place, &b->place) &&
 	       same_tree(a->conf, b->conf);
 }
 
@@ -263,5 +273,6 @@ bool settings_need_restart(const struct settings *a, const struct settings *b)
 	       a->fips != b->fips || a->dual_stack != b->dual_stack ||
 	       a->fleet_size != b->fleet_size || a->lifecycle != b->lifecycle ||
 	       !same_text(a->lifecycle_hook, b->lifecycle_hook) || !same_text(a->queue, b->queue) ||
-	       !same_text(a->queue_topic, b->queue_topic) || !same_place(&a->place, &b->place);
+	       !same_text(a->queue_topic, b->queue_topic) ||
+	       !settings_same_place(&a->place, &b->place);
 }

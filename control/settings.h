@@ -33,6 +33,7 @@ struct source_settings {
 };
 
 struct settings {
+	unsigned refs;
 	struct node *tree; /* completed; owns every text */
 	struct source_settings *sources;
 	size_t source_count;
@@ -65,10 +66,15 @@ struct settings {
  * `options` must outlive the settings. */
 int settings_load(const struct control_options *options, struct conf_errors *errors,
 		  struct settings **ret_settings);
+
+/* What is used from them keeps them: each reference is given back with settings_free(). */
+struct settings *settings_ref(struct settings *settings);
 void settings_free(struct settings *settings); /* accepts NULL */
 
 /* Whether both ask the same of the same: all but the pool's health checks is compared. */
 bool settings_same_source(const struct source_settings *a, const struct source_settings *b);
+
+bool settings_same_place(const struct aws_place *a, const struct aws_place *b);
 
 /* Whether `a` and `b` differ in what only a restart changes: user, own socket and address, state
  * directory, the proxy's socket, and all that AWS connections have in common. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The end of every fetch, and the list of kinds. See control/source.h.
+ * The end of every fetch. See control/source.h.
  */
 #include "control/source.h"
 

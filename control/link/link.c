@@ -213,6 +213,17 @@ bool link_is_up(const struct link *link)
 	return link->up;
 }
 
+bool link_is_settled(const struct link *link)
+{
+	list_for_each (at, &link->pushes) {
+		const struct push *push = container_of(at, struct push, link);
+
+		if (push->due || push->call || (timer_is_armed(&push->timer) && !push->refused))
+			return false;
+	}
+	return link->up;
+}
+
 int64_t link_sessions(const struct link *link)
 {
 	return link->up ? link->sessions : -1;

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between subscriptions, feeds and the proxy. Happy path: each subscription gets a feed; what the
+ * proxy says goes to the feed that it concerns; sources that left the configuration are taken back
+ * from the proxy, also those that left it while nobody looked.
+ * Failure modes: memory; then a source that left may stay at the proxy until the next start.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/daemon/internal.h"
+#include "control/estimate.h"
+#include "control/journal.h"
+#include "control/lastgood.h"
+#include "control/link.h"
+#include "control/settings.h"
+#include "control/source.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+
+#define PROXY_SOURCES_MAX 128 /* of one pool, looked through for those that are ours no longer */
+
+#define of_link(at) container_of(at, struct subscription, link)
+
+static int start_feed(struct daemon *daemon, struct subscription *sub)
+{
+	const struct source_settings *conf = sub->conf;
+	struct feed *feed = feed_new(&daemon->feeds, conf->pool, conf->name, sub->kind);
+	const char *region = conf->place.region;
+
+	if (!feed)
+		return -ENOMEM;
+	if (!region && sub->aws)
+		region = aws_region(sub->aws);
+	sub->feed = feed;
+	feed->source = sub->source;
+	feed->aws = sub->aws;
+	feed->guard = conf->guard;
+	feed->interval_ms = conf->interval_ms;
+	lastgood_key(conf->pool, conf->kind, conf->conf, region, feed->key);
+	feed_start(feed);
+	return 0;
+}
+
+static double stretch(const struct daemon *daemon)
+{
+	struct estimate estimate = {.settings = daemon->settings, .fleet_size = daemon->fleet_size};
+	uint32_t *calls = subscriptions_calls_x100(&daemon->subs, ESTIMATE_TARGETS);
+	double factor = 1;
+	char warning[512];
+
+	estimate.calls_x100 = calls;
+	if (calls)
+		factor = estimate_stretch(&estimate);
+	if (calls && estimate_warns(&estimate, estimate_in_container(), warning, sizeof(warning)))
+		log_event(LOG_WARN, "costly_source", "hint=\"%s\"", warning);
+	free(calls);
+	return factor;
+}
+
+/* Files of sources that are gone, once they would not be used any more either. */
+static void sweep_files(struct daemon *daemon)
+{
+	const char **keys = calloc(daemon->settings->source_count + 1, sizeof(char *));
+	size_t count = 0;
+
+	if (!keys)
+		return;
+	list_for_each (at, &daemon->subs.all)
+		keys[count++] = of_link(at)->feed->key;
+	lastgood_sweep(daemon->lastgood, keys, count, clock_wall_us(),
+		       daemon->settings->last_good_max_age_us);
+	free(keys);
+}
+
+int feeding_start(struct daemon *daemon)
+{
+	struct feed_set *feeds = &daemon->feeds;
+	int err = 0;
+
+	feeds->last_good_max_age_us = daemon->settings->last_good_max_age_us;
+	feeds->fleet_size = daemon->fleet_size;
+	feeds->stretch = stretch(daemon);
+	list_for_each (at, &daemon->subs.all)
+		if (!err && !of_link(at)->feed)
+			err = start_feed(daemon, of_link(at));
+	if (!err)
+		sweep_files(daemon);
+	return err;
+}
+
+static bool is_configured(const struct daemon *daemon, const char *pool, const char *name)
+{
+	return feed_find(&daemon->feeds, pool, name) != NULL;
+}
+
+static void withdraw(struct daemon *daemon, const char *pool, const char *name)
+{
+	if (link_withdraw(daemon->link, pool, name) == 0)
+		journal_note(daemon->journal, LOG_INFO, "withdrawn", pool, name, NULL,
+			     "the configuration has it no longer");
+}
+
+void feeding_end(struct daemon *daemon, struct list *left)
+{
+	list_for_each_safe (at, left) {
+		struct subscription *sub = of_link(at);
+		struct list one;
+
+		list_remove(at);
+		list_init(&one);
+		list_push_back(&one, at);
+		const char *pool = sub->conf->pool, *name = sub->conf->name;
+		struct settings *settings = settings_ref(sub->settings); /* has both */
+
+		subscriptions_close(&daemon->subs, &one);
+		if (!is_configured(daemon, pool, name))
+			withdraw(daemon, pool, name);
+		settings_free(settings);
+	}
+}
+
+void feeding_on_proxy_up(struct daemon *daemon)
+{
+	const char *names[PROXY_SOURCES_MAX];
+
+	for (size_t i = 0; i < daemon->settings->pool_count; i++) {
+		const char *pool = daemon->settings->pools[i];
+		size_t count = link_sources(daemon->link, pool, names, PROXY_SOURCES_MAX);
+
+		for (size_t j = 0; j < count; j++)
+			if (!is_configured(daemon, pool, names[j]))
+				withdraw(daemon, pool, names[j]);
+	}
+	list_for_each (at, &daemon->feeds.feeds)
+		feed_on_proxy(container_of(at, struct feed, link));
+}
+
+static void on_up(void *context)
+{
+	struct daemon *daemon = context;
+
+	journal_note(daemon->journal, LOG_INFO, "proxy_up", NULL, NULL, NULL, "%s answers",
+		     daemon->admin_socket);
+	feeding_on_proxy_up(daemon);
+}
+
+static void on_down(void *context, const char *problem)
+{
+	struct daemon *daemon = context;
+
+	journal_note(daemon->journal, LOG_WARN, "proxy_down", NULL, NULL, NULL, "%s: %s",
+		     daemon->admin_socket, problem);
+}
+
+static void on_pushed(void *context, const char *pool, const char *source, uint64_t generation,
+		      const char *problem)
+{
+	struct daemon *daemon = context;
+	struct feed *feed = feed_find(&daemon->feeds, pool, source);
+
+	if (feed)
+		feed_on_pushed(feed, generation, problem);
+}
+
+int feeding_connect(struct daemon *daemon)
+{
+	const struct settings *settings = daemon->settings;
+	struct link_conf conf = {.loop = &daemon->loop,
+				 .http = daemon->http,
+				 .socket = daemon->admin_socket,
+				 .pools = settings->pools,
+				 .pool_count = settings->pool_count,
+				 .on_up = on_up,
+				 .on_down = on_down,
+				 .on_pushed = on_pushed,
+				 .context = daemon};
+	struct link *link;
+	int err = settings->pool_count ? link_start(&conf, &link) : 0;
+
+	if (err || !settings->pool_count)
+		return err;
+	link_stop(daemon->link);
+	daemon->link = daemon->feeds.link = link;
+	/* What another link had to push is this one's now. */
+	list_for_each (at, &daemon->feeds.feeds) {
+		const struct feed *feed = container_of(at, struct feed, link);
+
+		if (feed->current && !err)
+			err = link_push(link, feed->pool, feed->name, feed->current,
+					feed->origin != FEED_SOURCE);
+	}
+	return err;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of control/daemon/ share. Everyone else includes control/daemon.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/daemon.h"
+#include "control/daemon/subscription.h"
+#include "control/feed.h"
+#include "proxy/base/loop.h"
+
+struct aws_hub;
+struct conf_errors;
+struct http;
+struct journal;
+struct lastgood;
+struct link;
+
+struct daemon {
+	const struct control_options *options;
+	struct settings *settings; /* a reference */
+	char *admin_socket;        /* of the proxy; NULL: nothing is pushed */
+	struct loop loop;
+	struct loop_source signals;
+	struct aws_hub *hub;
+	struct http *http; /* to the proxy */
+	struct link *link;
+	struct lastgood *lastgood;
+	struct journal *journal;
+	struct subscriptions subs;
+	struct feed_set feeds;
+	uint32_t fleet_size;
+
+	/* --once */
+	struct timer once_timer;
+	uint64_t once_deadline_us;
+	int status; /* enum control_exit */
+};
+
+/* Start feeds for what has none yet, and set what all of them share from the settings. 0 or
+ * -ENOMEM. */
+int feeding_start(struct daemon *daemon);
+
+/* Take back what is configured no longer: from the list, which it empties, and from the proxy. */
+void feeding_end(struct daemon *daemon, struct list *left);
+
+/* The way to the proxy, for the pools of the settings: 0 or -errno. */
+int feeding_connect(struct daemon *daemon);
+
+/* Sources of the proxy's that were ours and are in the configuration no longer. */
+void feeding_on_proxy_up(struct daemon *daemon);
+
+/* SIGHUP. */
+void reload(struct daemon *daemon);
+
+/* Log what there is to say of a configuration. */
+void reload_log_findings(const struct conf_errors *errors);
+
+/* --once: look again and again whether everything was asked and is in force. */
+void once_start(struct daemon *daemon);
