@@ -25,6 +25,7 @@
 struct aws;
 struct aws_hub;
 struct aws_run;
+struct http;
 struct loop;
 
 enum aws_service {
@@ -78,6 +79,7 @@ struct aws_hub_conf {
 	bool fips;              /* also AWS_USE_FIPS_ENDPOINT */
 	bool dual_stack;        /* also AWS_USE_DUALSTACK_ENDPOINT */
 	uint32_t fleet_size;    /* nodes that share the account's budget; at least 1 */
+	uint32_t api_rate;      /* calls a second of the whole fleet, per class of calls; 0: 5 */
 	uint32_t concurrency;   /* requests at once; 0: 8 */
 	const char *user_agent; /* "sluice-control/0.1.0" */
 };
@@ -85,7 +87,7 @@ struct aws_hub_conf {
 /* One per process: connections, clock correction, credentials and budgets that places share.
  * `loop` is borrowed. 0 or -errno. */
 int aws_hub_new(struct loop *loop, const struct aws_hub_conf *conf, struct aws_hub **ret_hub);
-void aws_hub_free(struct aws_hub *hub); /* after every place; accepts NULL */
+void aws_hub_free(struct aws_hub *hub); /* after every place, from no callback; accepts NULL */
 
 /* 0, -ENOMEM, or -EINVAL with a sentence in `ret_problem` (`size` bytes): no such region, ...  No
  * I/O; the region may still be unknown, then the first call asks IMDS. */
@@ -93,10 +95,16 @@ int aws_open(struct aws_hub *hub, const struct aws_place *place, struct aws **re
 	     char *ret_problem, size_t size);
 void aws_close(struct aws *aws); /* its runs are cancelled; accepts NULL */
 
+/* Its requests, for others of the process to share; lives as long as the hub. */
+struct http *aws_hub_http(const struct aws_hub *hub);
+
 /* The region, or NULL while it is not known. */
 const char *aws_region(const struct aws *aws);
 /* The partition of the region: "aws", "aws-cn", "aws-us-gov", ... */
 const char *aws_partition(const struct aws *aws);
+
+/* The provider of the credentials in use and when they end (0: never), or NULL: none so far. */
+const char *aws_credentials(const struct aws *aws, uint64_t *ret_expires_wall_us);
 
 struct aws_op {
 	enum aws_service service;
@@ -158,7 +166,7 @@ struct aws_counts {
 
 /* By service, summed over places. `ret_counts` has AWS_SERVICES entries. */
 void aws_hub_counts(const struct aws_hub *hub, struct aws_counts *ret_counts);
-extern const char *const aws_service_names[AWS_SERVICES]; /* as IAM's prefixes: "ec2" */
+extern const char *const aws_service_names[AWS_SERVICES]; /* "ec2"; each once */
 
 /* How far the service's clock is ahead of ours, as corrected for; milliseconds. */
 int64_t aws_hub_skew_ms(const struct aws_hub *hub);

@@ -231,7 +231,7 @@ START_TEST(endless_headers_fail)
 
 	while (size < sizeof(bytes) - 32)
 		size += (size_t)sprintf(bytes + size, "X-More: and more\r\n");
-	expect_fault(&(struct rig_reply){bytes, RIG_STALL, size},
+	expect_fault(&(struct rig_reply){bytes, RIG_STALL, size, NULL},
 		     &(struct http_request){.max_bytes = 0}, AWS_GARBAGE, "longer");
 }
 END_TEST
@@ -239,7 +239,7 @@ END_TEST
 START_TEST(huge_answer_within_its_limit_arrives_whole)
 {
 	static char bytes[(4 << 20) + 64];
-	static const struct rig_reply replies[] = {{bytes, RIG_KEEP, sizeof(bytes)}};
+	static const struct rig_reply replies[] = {{bytes, RIG_KEEP, sizeof(bytes), NULL}};
 	size_t head = (size_t)sprintf(bytes, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
 				      sizeof(bytes) - 44);
 	struct end end;

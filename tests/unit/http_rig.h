@@ -21,12 +21,20 @@ enum rig_action {
 struct rig_reply {
 	const char *bytes;
 	enum rig_action action;
-	size_t size; /* 0: strlen(bytes) */
+	size_t size;      /* 0: strlen(bytes) */
+	const char *body; /* with it, `bytes` is the head up to here, Content-Length is added */
 };
 
 #define REPLY(text, what)                                                                          \
 	{                                                                                          \
 		.bytes = (text), .action = (what)                                                  \
+	}
+
+/* A whole answer: HTTP("200", "Date: ...\r\n", "{}") */
+#define HTTP(status, headers, text)                                                                \
+	{                                                                                          \
+		.bytes = "HTTP/1.1 " status " Said\r\n" headers, .body = (text),                   \
+		.action = RIG_KEEP                                                                 \
 	}
 
 #define RIG_REQUESTS 64
@@ -42,6 +50,7 @@ struct rig_conn {
 	char request[RIG_REQUEST];
 	size_t size;
 	const struct rig_reply *reply;
+	char *made; /* of a reply with a body; NULL: its bytes as they are */
 	size_t sent;
 };
 
@@ -61,7 +70,10 @@ struct rig {
 
 static inline void rig_release(struct loop_task *task)
 {
-	free(container_of(task, struct rig_conn, release));
+	struct rig_conn *conn = container_of(task, struct rig_conn, release);
+
+	free(conn->made);
+	free(conn);
 }
 
 static inline void rig_hang_up(struct rig_conn *conn, bool reset)
@@ -80,11 +92,12 @@ static inline void rig_hang_up(struct rig_conn *conn, bool reset)
 static inline void rig_send(struct rig_conn *conn)
 {
 	const struct rig_reply *reply = conn->reply;
-	size_t size = reply->size ? reply->size : strlen(reply->bytes);
+	const char *bytes = conn->made ? conn->made : reply->bytes;
+	size_t size = reply->size ? reply->size : strlen(bytes);
 	ssize_t n = 0;
 
 	while (conn->sent < size && n >= 0) {
-		n = send(conn->source.fd, reply->bytes + conn->sent, size - conn->sent,
+		n = send(conn->source.fd, bytes + conn->sent, size - conn->sent,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 		conn->sent += n > 0 ? (size_t)n : 0;
 	}
@@ -94,6 +107,19 @@ static inline void rig_send(struct rig_conn *conn)
 		rig_hang_up(conn, reply->action == RIG_RESET);
 	else if (reply->action == RIG_KEEP)
 		conn->reply = NULL;
+}
+
+static inline void rig_reply(struct rig_conn *conn, const struct rig_reply *reply)
+{
+	free(conn->made);
+	conn->made = NULL;
+	if (reply->body)
+		ck_assert_int_gt(asprintf(&conn->made, "%sContent-Length: %zu\r\n\r\n%s",
+					  reply->bytes, strlen(reply->body), reply->body),
+				 0);
+	conn->reply = reply;
+	conn->sent = 0;
+	rig_send(conn);
 }
 
 /* The bytes of the first whole request, 0 while there is none. */
@@ -121,11 +147,9 @@ static inline void rig_answer(struct rig_conn *conn)
 	ck_assert_uint_lt(rig->requested, rig->reply_count);
 	ck_assert_uint_lt(rig->requested, RIG_REQUESTS);
 	rig->requests[rig->requested] = strndup(conn->request, size);
-	conn->reply = &rig->replies[rig->requested++];
-	conn->sent = 0;
 	conn->size -= size;
 	memmove(conn->request, conn->request + size, conn->size + 1);
-	rig_send(conn);
+	rig_reply(conn, &rig->replies[rig->requested++]);
 }
 
 static inline void rig_on_conn(struct loop_source *source, uint32_t events)
