@@ -69,7 +69,7 @@ static void print_change(void *context, enum set_change change, const struct fou
 	if (change == SET_ADDED)
 		fprintf(out, ", weight %u, zone %s%s%s", is->weight, text_or(is->zone, "unknown"),
 			is->backup ? ", backup" : "", is->draining ? ", draining" : "");
-	else if (was && is)
+	else if (change != SET_REMOVED)
 		print_values(out, was, is);
 	fputc('\n', out);
 }
