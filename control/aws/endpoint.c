@@ -164,7 +164,7 @@ static int take_url(const char *url, char *ret_url, size_t size)
 	if (!*host || *host == '/' || length >= size)
 		return -EINVAL;
 	for (size_t i = 0; i < length; i++)
-		if (url[i] <= ' ' || url[i] >= 127 || strchr("?#\"<>\\^`{|}", url[i]))
+		if (url[i] <= ' ' || url[i] >= 127 || strchr("?#@\"<>\\^`{|}", url[i]))
 			return -EINVAL;
 	memcpy(ret_url, url, length);
 	ret_url[length] = '\0';
