@@ -210,6 +210,11 @@ int registry_put(struct registry *registry, const char *pool, const char *source
 		 uint64_t generation, const struct target_spec *specs, size_t count,
 		 uint64_t *ret_generation);
 
+/* Sluice-control pushes that source, as another process knew: "ec2". Without effect if there is
+ * none, or if the configuration says otherwise. */
+void registry_name_kind(struct registry *registry, const char *pool, const char *source,
+			const char *kind);
+
 /* The source left: its targets are removed unless another lists them. 0, -ENOENT, -ENOMEM. */
 int registry_drop_source(struct registry *registry, const char *pool, const char *source);
 

@@ -212,7 +212,9 @@ void admin_published(struct admin *admin, uint64_t ticket, int err)
 
 void admin_yield(struct admin *admin)
 {
-	atomic_store(&admin->transport.yielding, true);
+	atomic_store(&admin->transport.yielding,
+		     true); /* first: its answers shall end connections */
+	desk_yield(&admin->desk);
 	request_queue_wake(&admin->transport.done);
 }
 

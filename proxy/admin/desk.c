@@ -5,7 +5,8 @@
  * taken that; or it waits for an event. A change is an audit event when its answer leaves.
  *
  * Failure modes: workers did not take a change, then the answer says so instead; the process ends,
- * then what waits is told so.
+ * then what waits is told so; a
+ * successor serves, then whoever waits for an event is sent there.
  */
 #include "proxy/admin/desk.h"
 
@@ -134,10 +135,18 @@ void desk_publish(struct desk *desk, struct admin_request *request,
 	request->ticket = desk->ops.publish(desk->ops.context);
 }
 
+static void refuse_to_wait(struct desk *desk, struct admin_request *request)
+{
+	request_refuse(request, 503, "another process serves by now");
+	leave(desk, request);
+}
+
 void desk_handle(struct desk *desk, struct admin_request *request)
 {
 	request->route->handle(desk, request);
-	if (!request->status)
+	if (!request->status && desk->yielded)
+		refuse_to_wait(desk, request);
+	else if (!request->status)
 		list_push_back(&desk->polls, &request->link);
 	else if (request->ticket > desk->published)
 		list_push_back(&desk->publishing, &request->link);
@@ -172,6 +181,15 @@ void desk_turn(struct desk *desk, uint64_t now_us)
 		request->due_us = 0;
 		desk_handle(desk, request);
 	}
+}
+
+void desk_yield(struct desk *desk)
+{
+	struct list *link;
+
+	desk->yielded = true;
+	while ((link = list_pop_front(&desk->polls)))
+		refuse_to_wait(desk, container_of(link, struct admin_request, link));
 }
 
 void desk_close(struct desk *desk)

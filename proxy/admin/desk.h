@@ -30,6 +30,7 @@ struct desk {
 	struct list polls;          /* struct admin_request::link */
 	uint64_t published;         /* the last ticket that all workers have taken ... */
 	int published_err;          /* ... or what became of it */
+	bool yielded;               /* a successor serves: nobody waits here for an event */
 };
 
 void desk_init(struct desk *desk, struct request_queue *done);
@@ -43,6 +44,9 @@ void desk_handle(struct desk *desk, struct admin_request *request);
 void desk_turn(struct desk *desk, uint64_t now_us);
 
 void desk_published(struct desk *desk, uint64_t ticket, int err);
+
+/* Send those who wait for an event to the successor, now and from now on. */
+void desk_yield(struct desk *desk);
 
 /* Answer all that was put aside: this process ends. */
 void desk_close(struct desk *desk);

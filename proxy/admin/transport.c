@@ -174,11 +174,18 @@ static void turn(struct transport *transport)
 	}
 }
 
+/* Who keeps a connection for later shall find the successor by then. */
 static void yield_doors(struct transport *transport)
 {
 	transport->yielded = true;
 	for (int i = 0; i < DOORS; i++)
 		quiesce(&transport->doors[i]);
+	list_for_each (link, &transport->visitors) {
+		const struct visitor *visitor = container_of(link, struct visitor, link);
+
+		if (visitor->served && !visitor->request)
+			shutdown(visitor->fd, SHUT_RDWR);
+	}
 }
 
 static bool is_busy(const struct transport *transport)

@@ -85,8 +85,9 @@ struct visitor {
 	int fd;
 	uid_t uid;
 	pid_t pid;
-	bool away; /* suspended while main has the request */
-	bool late; /* main took too long */
+	bool away;   /* suspended while main has the request */
+	bool late;   /* main took too long */
+	bool served; /* it has had an answer */
 };
 
 enum MHD_Result visitor_handle(void *door, struct MHD_Connection *connection, const char *url,

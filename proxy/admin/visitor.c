@@ -9,6 +9,7 @@
  * time (503, and the request is freed when it comes back after all).
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,7 @@ void visitor_completed(void *door, struct MHD_Connection *connection, void **mar
 		request_free(visitor->request);
 	visitor->request = NULL;
 	visitor->away = visitor->late = false;
+	visitor->served = true;
 	forget_body(visitor);
 	arm(visitor, TRANSPORT_IDLE_MS);
 }
@@ -175,6 +177,8 @@ static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const
 			free(text);
 		return MHD_NO;
 	}
+	if (atomic_load(&visitor->door->transport->yielding))
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (add_headers(response, type, request))
 		result = MHD_queue_response(visitor->connection, status, response);
 	MHD_destroy_response(response);

@@ -207,6 +207,8 @@ static int serve(struct supervisor *sv, struct list *bindings)
 	if (!err)
 		err = publish_configure(sv, config);
 	if (!err)
+		inherit_sources(sv); /* before zones have a thread that uses libcurl */
+	if (!err)
 		err = zones_configure(sv, config);
 	if (!err)
 		err = publish_targets(sv, sv->config);

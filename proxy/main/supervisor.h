@@ -163,6 +163,9 @@ int checks_start(struct supervisor *sv);
 void checks_sync(struct supervisor *sv, bool anyway);
 void checks_stop(struct supervisor *sv);
 
+/* inherit.c: what was pushed to the process that this one replaces. */
+void inherit_sources(struct supervisor *sv);
+
 /* reload.c: read the configuration again, and serve by it. 0 or -errno, and then nothing has
  * changed; -EINVAL with all that is wrong in `ret_errors`, which has warnings in any case. */
 int reload_config(struct supervisor *sv, struct conf_errors *ret_errors);

@@ -42,6 +42,18 @@ static void name_kind(const struct pool_conf *conf, struct source *source)
 			snprintf(source->kind, sizeof(source->kind), "%s", conf->discovers[i].kind);
 }
 
+void registry_name_kind(struct registry *registry, const char *pool, const char *name,
+			const char *kind)
+{
+	struct roster *roster = roster_find(registry, pool);
+	struct source *source = roster ? source_find(roster, name) : NULL;
+
+	if (!source || source->kind[0])
+		return;
+	snprintf(source->kind, sizeof(source->kind), "%s", kind);
+	sources_publish(roster);
+}
+
 void sources_name_kinds(struct roster *roster)
 {
 	for (size_t i = 0; i < roster->record.source_count; i++)

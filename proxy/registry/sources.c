@@ -219,7 +219,7 @@ static void tell_unverified(const struct put *put)
 
 	if (put->source->unverified && put->added)
 		events_add(roster->registry->events, checked ? LOG_INFO : LOG_WARN, "unverified",
-			   roster->name, NULL, "source %s remembers %zu targets: %s",
+			   roster->name, NULL, "targets that source %s remembers: %zu; %s",
 			   put->source->name, put->added,
 			   checked ? "each serves once a health check passed"
 				   : "they serve, as the pool has no health check to verify them");

@@ -7,7 +7,7 @@
  * done, and hands over the body. Proxies of the environment are not used: a metadata service is
  * link-local, and a proxy would answer for its own machine. Redirects are not followed.
  *
- * Failure modes: no answer within a second, a status other than 200, an answer too long, no
+ * Failure modes: no answer in time, a status other than 200, an answer too long, no
  * memory, cancelled; each is a text in `problem`.
  */
 #include "proxy/zone/fetch.h"
@@ -31,6 +31,7 @@ struct fetch {
 struct body {
 	char *text;
 	size_t len;
+	size_t max;
 };
 
 int fetch_new(struct fetch **ret_fetch)
@@ -69,7 +70,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	size_t len = size * count;
 	char *grown;
 
-	if (len > FETCH_MAX - body->len)
+	if (len > body->max - body->len)
 		return 0;
 	grown = realloc(body->text, body->len + len + 1);
 	if (!grown)
@@ -103,7 +104,9 @@ static void set_options(CURL *easy, const struct fetch_request *request, struct 
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)FETCH_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+			 (long)(request->timeout_ms ? request->timeout_ms : FETCH_TIMEOUT_MS));
+	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
 	if (request->method)
@@ -125,7 +128,8 @@ static void judge(struct fetch *fetch, CURL *easy, CURLcode code)
 
 char *fetch_run(struct fetch *fetch, const struct fetch_request *request)
 {
-	struct body body = {.text = calloc(1, 1)};
+	struct body body = {.text = calloc(1, 1),
+			    .max = request->max_bytes ? request->max_bytes : FETCH_MAX};
 	struct curl_slist *headers = NULL;
 	CURL *easy = curl_easy_init();
 

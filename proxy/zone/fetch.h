@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Short HTTP exchanges with a metadata service, one after the other, which another thread may
- * cancel. Owned by the thread that runs them, but for fetch_cancel().
+ * Short HTTP exchanges with a metadata service, or over a Unix socket, one after the other, which
+ * another thread may cancel. Owned by the thread that runs them, but for fetch_cancel().
  */
 #pragma once
 
@@ -16,7 +16,10 @@ struct fetch;
 struct fetch_request {
 	const char *method; /* NULL: GET */
 	const char *url;
-	const char *header; /* "Name: value", or NULL */
+	const char *header;      /* "Name: value", or NULL */
+	const char *unix_socket; /* connect there instead of the URL's host, or NULL */
+	unsigned timeout_ms;     /* 0: FETCH_TIMEOUT_MS */
+	size_t max_bytes;        /* 0: FETCH_MAX */
 };
 
 /* 0, -ENOMEM, or -EIO: libcurl does not start. Call it before there are other threads that use

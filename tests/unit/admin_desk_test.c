@@ -150,6 +150,22 @@ START_TEST(a_long_poll_for_what_is_there_is_answered_at_once)
 }
 END_TEST
 
+START_TEST(who_waits_for_an_event_is_sent_to_the_successor)
+{
+	struct admin_request *request;
+
+	ck_assert_ptr_null(rig_ask("GET", "/v1/events?after=1000&wait_s=30", NULL));
+	desk_yield(&rig_desk);
+	request = request_queue_take(&rig_done);
+	ck_assert_int_eq(request->status, 503);
+	request_free(request);
+	request = rig_ask("GET", "/v1/events?after=1000&wait_s=30", NULL);
+	ck_assert_int_eq(request->status, 503);
+	request_free(request);
+	json_decref(rig_answer("GET", "/v1/events", NULL, 200));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -164,6 +180,7 @@ int main(void)
 		a_long_poll_is_answered_by_an_event_and_not_before,
 		a_long_poll_ends_empty_when_its_time_is_over,
 		a_long_poll_for_what_is_there_is_answered_at_once,
+		who_waits_for_an_event_is_sent_to_the_successor,
 	};
 
 	return run_rigged("admin_desk", tests, COUNT(tests), rig_setup, rig_teardown);

@@ -387,8 +387,10 @@ START_TEST(the_probe_answers_nothing_else)
 
 	expect_status(exchange(fd, GET("/v1/pools")), 404);
 	expect_status(exchange(fd, GET("/")), 404);
-	expect_status(exchange(fd, "POST /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
-		      405);
+	expect_status(
+		exchange(fd,
+			 "POST /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
+		405);
 	close(fd);
 }
 END_TEST
@@ -465,6 +467,24 @@ START_TEST(a_successor_takes_the_addresses_over)
 }
 END_TEST
 
+START_TEST(a_kept_connection_does_not_stay_with_the_predecessor)
+{
+	struct admin *before = admin;
+	struct admin_ops ops = rig_ops();
+	char why[ADMIN_WHY], byte;
+	int fd = connect_unix();
+
+	expect_status(exchange(fd, GET("/v1/pools")), 200);
+	ck_assert_msg(!admin_open(&conf, true, &admin, why), "%s", why);
+	ck_assert_msg(!admin_start(admin, &ops, rig_all, RIG_WORKERS, why), "%s", why);
+	admin_yield(before);
+	serve_until(fd);
+	ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+	admin_stop(before);
+}
+END_TEST
+
 START_TEST(nothing_to_open_is_no_admin)
 {
 	struct admin_conf none = {0};
@@ -505,6 +525,7 @@ int main(void)
 		a_served_path_is_not_taken_from_its_owner,
 		a_path_that_is_no_socket_stays,
 		a_successor_takes_the_addresses_over,
+		a_kept_connection_does_not_stay_with_the_predecessor,
 		nothing_to_open_is_no_admin,
 	};
 
