@@ -7,6 +7,7 @@ import urllib.request
 
 import pytest
 from harness.address import free_address, text
+from harness.admin import Admin
 from harness.browser import PHONE, Browser
 from harness.conf import simple
 from harness.ctl import OK, run
@@ -221,6 +222,40 @@ def test_what_operators_said_is_shown_and_is_no_markup(sluice, backend, view, pu
     assert wait(lambda: HOSTILE in page.text("#events"), "in the events")
     assert page.run("return document.images.length") == 0
     assert page.driver.title == "sluice"
+
+
+def test_where_each_target_came_from_is_seen(sluice, view, public_path):
+    admin, socket, there = free_address(), public_path / "admin.sock", Backend(echo, free_address())
+    pool = {"health": {"type": "tcp", "interval": "300ms", "jitter": "0%"}}
+    pool["discover"] = {"file": {"path": "/t.yaml", "name": "blue"}, "dns": {"name": "a.test", "port": 1}}
+    doors = {"socket": f"unix:{socket}", "http": text(admin)}
+    sluice(
+        config=simple(text(free_address()), text(there.address), pool=pool, admin=doors),
+        directory=public_path,
+    )
+    gone = {"id": "i-gone", "address": text(free_address())}
+    both = {"id": "i-both", "address": text(there.address)}
+    put = "/v1/pools/back/sources/"
+    Admin(socket).do("PUT", put + "dns", {"generation": 7, "targets": [both]})
+    remembered = {"generation": 41, "unverified": True, "targets": [gone, both]}
+    Admin(socket).do("PUT", put + "blue", remembered)
+    page = view(f"http://{text(admin)}/")
+    by_id = "tr[data-target^='{}/']".format
+    wait(lambda: "blue (file) · unverified" in page.text(by_id("i-gone")), "held back, and by whom")
+    both_row = page.text(by_id("i-both"))
+    assert "blue (file), dns" in both_row and "unverified" not in both_row
+    assert "config" in page.text(row(there) + ":not([data-target^='i-'])")
+    summary = page.text("[data-pool=back] summary")
+    assert re.search(r"blue \(file\) · generation 41 · .+ ago · from memory", summary)
+    assert re.search(r"dns · generation 7 · .+ ago", summary) and "config" not in summary
+    page.one(by_id("i-gone") + " td:nth-child(3)").click()
+    facts = wait(lambda: page.text(by_id("i-gone") + " + tr .facts"), "what is known of it")
+    assert re.search(r"blue \(file\) · generation 41 · .+ ago · from memory", facts)
+    assert "serves once a health check passed" in facts and "i-gone" in facts
+    Admin(socket).do("PUT", put + "blue", {"generation": 42, "targets": [gone, both]})
+    wait(lambda: "unverified" not in page.text(by_id("i-gone")), "a source vouches for it")
+    assert "generation 42" in page.text("[data-pool=back] summary")
+    there.close()
 
 
 def test_a_proxy_that_is_silent_is_told_of_until_it_answers(shown, scene):
