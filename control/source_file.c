@@ -23,6 +23,7 @@
 #include "proxy/base/conf/schema.h"
 #include "proxy/base/conf/yaml_tree.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/slurp.h"
 
 struct source_of_file {
 	struct source source;
@@ -42,20 +43,6 @@ static bool same_state(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* All of it and a byte more than may be, if there is one. Negative: -errno. */
-static ssize_t read_whole(int fd, char *bytes, size_t room)
-{
-	size_t size = 0;
-	ssize_t got;
-
-	do {
-		got = read(fd, bytes + size, room - size);
-		if (got > 0)
-			size += (size_t)got;
-	} while ((got > 0 && size < room) || (got < 0 && errno == EINTR));
-	return got < 0 ? -errno : (ssize_t)size;
-}
-
 /* -EBUSY when it became another while it was read; -EISDIR for what is no regular file. */
 static ssize_t read_settled(int fd, char *bytes, size_t room)
 {
@@ -66,7 +53,7 @@ static ssize_t read_settled(int fd, char *bytes, size_t room)
 		return -errno;
 	if (!S_ISREG(before.st_mode))
 		return -EISDIR;
-	size = read_whole(fd, bytes, room);
+	size = slurp(fd, bytes, room);
 	if (size >= 0 && fstat(fd, &after) < 0)
 		return -errno;
 	if (size >= 0 && !same_state(&before, &after))

@@ -6,11 +6,7 @@
 /* link: -Wl,--wrap=ares_init_options */
 #include <ares.h>
 
-#include "control/aws/aws.h"
 #include "tests/unit/dns_rig.h"
-
-/* Makes no calls; what linking asks for is here as long as nobody else has it. */
-__attribute__((weak)) const char *const aws_error_kind_names[AWS_ERROR_KINDS] = {NULL};
 
 static struct source_rig rig;
 static struct dns_rig server;

@@ -7,11 +7,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "control/aws/aws.h"
 #include "tests/unit/source_rig.h"
-
-/* A file makes no calls; what linking asks for is here as long as nobody else has it. */
-__attribute__((weak)) const char *const aws_error_kind_names[AWS_ERROR_KINDS] = {NULL};
 
 static struct source_rig rig;
 static char directory[] = "/tmp/sluice-file-XXXXXX";

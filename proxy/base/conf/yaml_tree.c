@@ -20,6 +20,7 @@
 #include <yaml.h>
 
 #include "proxy/base/conf/text.h"
+#include "proxy/base/slurp.h"
 
 struct reader {
 	yaml_parser_t parser;
@@ -313,77 +314,55 @@ static int reader_init(struct reader *reader)
 	return 0;
 }
 
-static int reader_run(struct reader *reader, struct node **ret_root)
+/* `reader` says what to read and how; the rest of it is zero. */
+static int parse(struct reader reader, struct node **ret_root)
 {
-	struct conf_where whole = {.source = reader->source};
+	struct conf_where whole = {.source = reader.source};
 	struct node *root = NULL;
 
-	if (reader->size > YAML_BYTES_MAX) {
-		conf_error(reader->errors, &whole,
-			   "found more than %u MiB; expected a smaller file", YAML_BYTES_MAX >> 20);
+	if (reader.size > YAML_BYTES_MAX) {
+		conf_error(reader.errors, &whole, "found more than %u MiB; expected a smaller file",
+			   YAML_BYTES_MAX >> 20);
 		return -EINVAL;
 	}
-	int err = reader_init(reader);
+	int err = reader_init(&reader);
 
 	if (err < 0)
 		return err;
-	err = read_stream(reader, &root);
-	yaml_event_delete(&reader->event);
-	yaml_parser_delete(&reader->parser);
-	if (err < 0) {
+	err = read_stream(&reader, &root);
+	yaml_event_delete(&reader.event);
+	yaml_parser_delete(&reader.parser);
+	if (err < 0)
 		node_free(root);
-		return err;
-	}
-	*ret_root = root;
-	return 0;
+	else
+		*ret_root = root;
+	return err;
 }
 
 int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
 		    struct node **ret_root)
 {
-	struct reader reader = {
-		.source = source,
-		.bytes = bytes,
-		.size = size,
-		.errors = errors,
-		.expected = "a mapping of keys such as \"listeners:\" and \"pools:\"",
-	};
+	const char *expected = "a mapping of keys such as \"listeners:\" and \"pools:\"";
+	struct reader reader = {.source = source,
+				.bytes = bytes,
+				.size = size,
+				.errors = errors,
+				.expected = expected};
 
-	return reader_run(&reader, ret_root);
+	return parse(reader, ret_root);
 }
 
 int yaml_tree_parse_list(const char *source, const void *bytes, size_t size, const char *expected,
 			 struct conf_errors *errors, struct node **ret_root)
 {
-	struct reader reader = {
-		.source = source,
-		.bytes = bytes,
-		.size = size,
-		.errors = errors,
-		.expected = expected,
-		.list_ok = true,
-	};
+	struct reader reader = {.source = source,
+				.bytes = bytes,
+				.size = size,
+				.errors = errors,
+				.expected = expected};
 
-	return reader_run(&reader, ret_root);
-}
-
-/* Up to one byte more than is allowed, so that the limit is noticed. */
-static ssize_t read_whole(int fd, char *bytes, size_t room)
-{
-	size_t size = 0;
-
-	while (size < room) {
-		ssize_t n = read(fd, bytes + size, room - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
-	return (ssize_t)size;
+	reader.list_ok = true;
+	return parse(reader, ret_root);
 }
 
 int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **ret_root)
@@ -397,7 +376,7 @@ int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **r
 		return -ENOMEM;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-	size = fd < 0 ? -errno : read_whole(fd, bytes, YAML_BYTES_MAX + 1);
+	size = fd < 0 ? -errno : slurp(fd, bytes, YAML_BYTES_MAX + 1);
 	if (fd >= 0)
 		close(fd);
 	if (size < 0) {
