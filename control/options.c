@@ -161,7 +161,8 @@ static int read_variable(struct parser *parser, const char *name, const char *te
 /* Those that tests use, and the one that sluicectl reads. */
 static bool is_for_others(const char *variable)
 {
-	static const char *const others[] = {PREFIX "SOCKET=", PREFIX "SECCOMP=", PREFIX "FAULT"};
+	static const char *const others[] = {PREFIX "SOCKET=", PREFIX "SECCOMP=", PREFIX "FAULT",
+					     PREFIX "HASTEN="};
 
 	for (size_t i = 0; i < COUNT(others); i++)
 		if (strncmp(variable, others[i], strlen(others[i])) == 0)

@@ -15,6 +15,7 @@
 
 #include "control/aws/http.h"
 #include "control/daemon/internal.h"
+#include "control/dryrun.h"
 #include "control/journal.h"
 #include "control/lastgood.h"
 #include "control/link.h"
@@ -83,7 +84,7 @@ static int open_lastgood(struct daemon *daemon)
 	char *path = NULL;
 	int err = 0;
 
-	if (state && asprintf(&path, "%s/" KEPT_IN, state) < 0)
+	if (state && !daemon->options->dry_run && asprintf(&path, "%s/" KEPT_IN, state) < 0)
 		return -ENOMEM;
 	if (path)
 		err = lastgood_open(path, &daemon->lastgood);
@@ -93,7 +94,7 @@ static int open_lastgood(struct daemon *daemon)
 			  "with no targets but the proxy's own\"",
 			  path, strerror(-err));
 	free(path);
-	return err || !state ? lastgood_open(NULL, &daemon->lastgood) : 0;
+	return daemon->lastgood ? 0 : lastgood_open(NULL, &daemon->lastgood);
 }
 
 static int open_aws(struct daemon *daemon)
@@ -150,9 +151,12 @@ static int begin(struct daemon *daemon)
 
 	if (!err)
 		err = feeding_start(daemon);
-	if (!err && daemon->options->once)
-		once_start(daemon);
-	return err;
+	if (err || !daemon->options->once)
+		return err;
+	if (daemon->options->dry_run)
+		return once_start_dry(daemon);
+	once_start(daemon);
+	return 0;
 }
 
 static int init(struct daemon *daemon, const struct control_options *options,
@@ -222,6 +226,7 @@ void daemon_stop(struct daemon *daemon)
 {
 	if (!daemon)
 		return;
+	dryrun_free(daemon->dryrun);
 	subscriptions_close(&daemon->subs, &daemon->subs.all);
 	link_stop(daemon->link);
 	aws_hub_free(daemon->hub);

@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "control/daemon/internal.h"
+#include "control/dryrun.h"
 #include "control/estimate.h"
 #include "control/journal.h"
 #include "control/lastgood.h"
 #include "control/link.h"
+#include "control/options.h"
 #include "control/settings.h"
 #include "control/source.h"
 #include "proxy/base/clock.h"
@@ -23,7 +25,7 @@
 
 #define of_link(at) container_of(at, struct subscription, link)
 
-static int start_feed(struct daemon *daemon, struct subscription *sub)
+static int make_feed(struct daemon *daemon, struct subscription *sub)
 {
 	const struct source_settings *conf = sub->conf;
 	struct feed *feed = feed_new(&daemon->feeds, conf->pool, conf->name, sub->kind);
@@ -39,7 +41,8 @@ static int start_feed(struct daemon *daemon, struct subscription *sub)
 	feed->guard = conf->guard;
 	feed->interval_ms = conf->interval_ms;
 	lastgood_key(conf->pool, conf->kind, conf->conf, region, feed->key);
-	feed_start(feed);
+	if (!daemon->options->dry_run)
+		feed_start(feed);
 	return 0;
 }
 
@@ -84,8 +87,8 @@ int feeding_start(struct daemon *daemon)
 	feeds->stretch = stretch(daemon);
 	list_for_each (at, &daemon->subs.all)
 		if (!err && !of_link(at)->feed)
-			err = start_feed(daemon, of_link(at));
-	if (!err)
+			err = make_feed(daemon, of_link(at));
+	if (!err && !daemon->options->dry_run)
 		sweep_files(daemon);
 	return err;
 }
@@ -141,6 +144,10 @@ static void on_up(void *context)
 {
 	struct daemon *daemon = context;
 
+	if (daemon->dryrun) {
+		dryrun_on_proxy(daemon->dryrun, NULL);
+		return;
+	}
 	journal_note(daemon->journal, LOG_INFO, "proxy_up", NULL, NULL, NULL, "%s answers",
 		     daemon->admin_socket);
 	feeding_on_proxy_up(daemon);
@@ -150,6 +157,10 @@ static void on_down(void *context, const char *problem)
 {
 	struct daemon *daemon = context;
 
+	if (daemon->dryrun) {
+		dryrun_on_proxy(daemon->dryrun, problem);
+		return;
+	}
 	journal_note(daemon->journal, LOG_WARN, "proxy_down", NULL, NULL, NULL, "%s: %s",
 		     daemon->admin_socket, problem);
 }

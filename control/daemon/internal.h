@@ -14,6 +14,7 @@
 
 struct aws_hub;
 struct conf_errors;
+struct dryrun;
 struct http;
 struct journal;
 struct lastgood;
@@ -37,7 +38,8 @@ struct daemon {
 	/* --once */
 	struct timer once_timer;
 	uint64_t once_deadline_us;
-	int status; /* enum control_exit */
+	struct dryrun *dryrun; /* NULL: things are done, not shown */
+	int status;            /* enum control_exit */
 };
 
 /* Start feeds for what has none yet, and set what all of them share from the settings. 0 or
@@ -61,3 +63,6 @@ void reload_log_findings(const struct conf_errors *errors);
 
 /* --once: look again and again whether everything was asked and is in force. */
 void once_start(struct daemon *daemon);
+
+/* With --dry-run: show what it would do. 0 or -ENOMEM. */
+int once_start_dry(struct daemon *daemon);

@@ -6,6 +6,7 @@
  * ONCE_WAIT_MS: status 3, and the journal has said why.
  */
 #include "control/daemon/internal.h"
+#include "control/dryrun.h"
 #include "control/link.h"
 #include "control/options.h"
 #include "proxy/base/clock.h"
@@ -52,4 +53,27 @@ void once_start(struct daemon *daemon)
 	daemon->once_deadline_us = clock_us() + ONCE_WAIT_MS * US_PER_MS;
 	timer_init(&daemon->once_timer, on_look);
 	loop_arm(&daemon->loop, &daemon->once_timer, ONCE_LOOK_MS);
+}
+
+static void on_dryrun_end(void *context, int status)
+{
+	struct daemon *daemon = context;
+
+	daemon->status = status;
+	daemon->loop.stopping = true;
+}
+
+int once_start_dry(struct daemon *daemon)
+{
+	struct dryrun_conf conf = {.feeds = &daemon->feeds,
+				   .link = daemon->link,
+				   .out = stdout,
+				   .on_end = on_dryrun_end,
+				   .context = daemon};
+	int err = dryrun_start(&conf, &daemon->dryrun);
+
+	/* Without a pool there is no proxy that will say anything. */
+	if (!err && !daemon->link)
+		dryrun_on_proxy(daemon->dryrun, "no pool is discovered");
+	return err;
 }

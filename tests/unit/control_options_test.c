@@ -97,11 +97,12 @@ END_TEST
 
 START_TEST(one_environment_serves_the_proxy_as_well)
 {
-	struct control_options options = parsed(
-		(const char *const[]){"sluice-control", NULL},
-		ENV("SLUICE_CONFIG=/x", "SLUICE_CONTROL_SOCKET=/c", "SLUICE_ADMIN=unix:/a",
-		    "SLUICE_WORKERS=2", "SLUICE_LISTEN=:80", "SLUICE_SECCOMP=kill",
-		    "SLUICE_FAULT=x", "SLUICE_SOCKET=/x", "SLUICE_ZONE=", "STATE_DIRECTORY=/d:/e"));
+	struct control_options options =
+		parsed((const char *const[]){"sluice-control", NULL},
+		       ENV("SLUICE_CONFIG=/x", "SLUICE_CONTROL_SOCKET=/c", "SLUICE_ADMIN=unix:/a",
+			   "SLUICE_WORKERS=2", "SLUICE_LISTEN=:80", "SLUICE_SECCOMP=kill",
+			   "SLUICE_FAULT=x", "SLUICE_HASTEN=9", "SLUICE_SOCKET=/x",
+			   "SLUICE_ZONE=", "STATE_DIRECTORY=/d:/e"));
 
 	ck_assert_str_eq(options.config_file, "/x");
 	ck_assert_str_eq(value_of(&options, "control.socket"), "/c");
