@@ -93,9 +93,17 @@ int feeding_start(struct daemon *daemon)
 	return err;
 }
 
+/* The settings are asked, not the feeds: on a reload the feed that takes over a source of changed
+ * meaning is not there yet, and what it takes over must not be taken back in between. */
 static bool is_configured(const struct daemon *daemon, const char *pool, const char *name)
 {
-	return feed_find(&daemon->feeds, pool, name) != NULL;
+	const struct settings *settings = daemon->settings;
+
+	for (size_t i = 0; i < settings->source_count; i++)
+		if (strcmp(settings->sources[i].pool, pool) == 0 &&
+		    strcmp(settings->sources[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 static void withdraw(struct daemon *daemon, const char *pool, const char *name)
