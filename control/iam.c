@@ -118,6 +118,38 @@ static bool merge(json_t *statements, const json_t *statement, const char *kept,
 	return false;
 }
 
+static bool has_star(const json_t *value)
+{
+	const json_t *item;
+	const char *key;
+	size_t index;
+
+	if (json_is_string(value))
+		return strchr(json_string_value(value), '*') != NULL;
+	json_object_foreach ((json_t *)value, key, item)
+		if (has_star(item))
+			return true;
+	json_array_foreach (value, index, item)
+		if (has_star(item))
+			return true;
+	return false;
+}
+
+/* To StringEquals a star is a star, and what is not known would match nothing. */
+static json_t *filled_condition(const struct filling *filling, const json_t *condition)
+{
+	json_t *filled = filling_value(filling, condition);
+	json_t *exact = json_object_get(filled, "StringEquals");
+
+	if (!exact || !has_star(exact))
+		return filled;
+	if (json_object_set(filled, "StringLike", exact) == 0 &&
+	    json_object_del(filled, "StringEquals") == 0)
+		return filled;
+	json_decref(filled);
+	return NULL;
+}
+
 /* {"Effect": "Allow", "Action": [..], "Resource": [..]}; NULL without memory. */
 static json_t *make_statement(const struct filling *filling, const struct source_action *action)
 {
@@ -131,7 +163,7 @@ static json_t *make_statement(const struct filling *filling, const struct source
 		return statement;
 	condition = json_loads(action->condition, 0, NULL);
 	must(condition);
-	statement = jot_with(statement, JOT({"Condition", filling_value(filling, condition)}));
+	statement = jot_with(statement, JOT({"Condition", filled_condition(filling, condition)}));
 	json_decref(condition);
 	return statement;
 }

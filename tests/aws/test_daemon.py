@@ -79,12 +79,12 @@ def test_a_check_of_a_fleet_says_how_far_intervals_are_stretched(both):
 
 
 def test_every_mistake_of_a_file_is_printed(both):
-    text = both.path.read_text().replace("path:", "paht:") + "workers: none\n"
+    text = both.path.read_text().replace("path:", "paht:") + "readiness: never\n"
     both.path.write_text(text)
     result = run("--check", both.path)
     assert result.returncode == 1
     assert 'did you mean "path"?' in result.stderr
-    assert "workers: found" in result.stderr
+    assert "readiness: found" in result.stderr
 
 
 def test_a_wrong_command_line_is_told_apart():

@@ -25,7 +25,13 @@ static const struct source_action ec2_actions[] = {
 };
 static const struct source_kind ecs_kind = {.name = "ecs", .is_aws = true, .actions = ecs_actions};
 static const struct source_kind ec2_kind = {.name = "ec2", .is_aws = true, .actions = ec2_actions};
-static const struct source_kind *const kinds[] = {&ecs_kind, &ec2_kind, NULL};
+static const struct source_action asg_actions[] = {
+	{"autoscaling:DescribeAutoScalingGroups", "*",
+	 "{\"StringEquals\": {\"aws:RequestedRegion\": \"{region}\"}}"},
+	{NULL, NULL, NULL},
+};
+static const struct source_kind asg_kind = {.name = "asg", .is_aws = true, .actions = asg_actions};
+static const struct source_kind *const kinds[] = {&ecs_kind, &ec2_kind, &asg_kind, NULL};
 
 /* The policy of these parts of a file, as one line of JSON that begins where policies differ. */
 static void expect(const char *control, const char *discover, const char *region,
@@ -88,6 +94,20 @@ START_TEST(braces_are_filled_or_become_a_star)
 }
 END_TEST
 
+#define GROUPS(condition)                                                                          \
+	DOCUMENT("{\"Effect\": \"Allow\", \"Action\": "                                            \
+		 "[\"autoscaling:DescribeAutoScalingGroups\"], \"Resource\": [\"*\"], "            \
+		 "\"Condition\": {" condition "}}")
+
+START_TEST(a_condition_on_what_is_not_known_allows_any)
+{
+	expect("{}", "{asg: {groups: g, port: 1}}", "eu-west-1",
+	       GROUPS("\"StringEquals\": {\"aws:RequestedRegion\": \"eu-west-1\"}"));
+	expect("{}", "{asg: {groups: g, port: 1}}", NULL,
+	       GROUPS("\"StringLike\": {\"aws:RequestedRegion\": \"*\"}"));
+}
+END_TEST
+
 START_TEST(an_arn_stands_for_its_last_part_and_says_where)
 {
 	expect("{}",
@@ -132,8 +152,8 @@ START_TEST(a_role_has_its_own_policy_and_must_be_assumed)
 		       "\"sts:AssumeRole\"",
 		       "\"arn:aws:iam::123456789012:role/x\"")) ", "
 								"\"arn:aws:iam::123456789012:role/"
-								"x\": " DOCUMENT(ALLOW(DESCRIBE,
-										       "\"*\"")) "}");
+								"x\": " DOCUMENT(ALLOW(
+									DESCRIBE, "\"*\"")) "}");
 }
 END_TEST
 
@@ -167,6 +187,7 @@ int main(void)
 	const TTest *tests[] = {
 		statements_of_the_same_resource_are_one,
 		braces_are_filled_or_become_a_star,
+		a_condition_on_what_is_not_known_allows_any,
 		an_arn_stands_for_its_last_part_and_says_where,
 		resources_of_the_same_actions_are_one_statement,
 		a_role_has_its_own_policy_and_must_be_assumed,
