@@ -241,12 +241,13 @@ static const struct {
 	 "activate STS for this region in the account's settings"},
 };
 
-static void refuse(struct sts_call *call, const struct http_answer *answer,
-		   const struct refusal *refusal)
+static void refuse(struct sts_call *call, const struct http_answer *answer, struct refusal *refusal)
 {
 	enum aws_error_kind kind = answer->status >= 500 ? AWS_SERVER : AWS_REFUSED;
 	const char *advice = "";
 
+	answer_redact(refusal->message, call->signer.token);
+	answer_redact(refusal->message, call->signer.secret);
 	if (retry_is_throttle(refusal->code, answer->status))
 		kind = AWS_THROTTLED;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {

@@ -177,16 +177,22 @@ const char *__wrap_http_header(const struct http_answer *answer, const char *nam
 	return NULL;
 }
 
+static char folder[32]; /* of files that a test wrote; "" while there is none */
+static char written[8][128];
+static size_t written_count;
+
 static inline void set_file(const char *variable, const char *name, const char *text)
 {
-	static char folder[] = "/tmp/credentials.XXXXXX";
-	char path[128];
+	char *path = written[written_count++ % COUNT(written)];
 	FILE *file;
 
-	if (strchr(folder, 'X'))
+	if (!folder[0]) {
+		strcpy(folder, "/tmp/credentials.XXXXXX");
 		ck_assert_ptr_nonnull(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	}
+	snprintf(path, sizeof(written[0]), "%s/%s", folder, name);
 	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
 	fputs(text, file);
 	fclose(file);
 	setenv(variable, path, 1);
@@ -337,6 +343,9 @@ static inline void rig_end(struct credential_chain *chain)
 	settle();
 	ck_assert_uint_eq(calls_open, 0);
 	loop_fini(&loop);
+	for (size_t i = 0; i < COUNT(written) && written[i][0]; i++)
+		unlink(written[i]);
+	ck_assert(!folder[0] || rmdir(folder) == 0);
 	passed_us = 0;
 }
 
