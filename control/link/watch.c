@@ -222,8 +222,8 @@ void watch_listen(struct timer *timer)
 	struct link *link = container_of(timer, struct link, listen);
 	char path[PATH_TEXT];
 
-	snprintf(path, sizeof(path), "/v1/events?after=%llu&limit=1000&wait_s=%d",
-		 (unsigned long long)link->event, WATCH_S);
+	snprintf(path, sizeof(path), "/v1/events?after=%llu&limit=1000&wait_s=%d&pid=%lld",
+		 (unsigned long long)link->event, WATCH_S, (long long)link->pid);
 	link->watch = get(link, path, WATCH_MS, on_events, link);
 	if (!link->watch)
 		link_lost(link, strerror(ENOMEM));

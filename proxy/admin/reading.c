@@ -4,6 +4,8 @@
  * main's data are described, nothing changes. Failure modes: there is no such pool or target; an
  * argument is out of bounds.
  */
+#include <unistd.h>
+
 #include "proxy/admin/describe.h"
 #include "proxy/admin/desk.h"
 #include "proxy/admin/handlers.h"
@@ -86,12 +88,17 @@ static json_t *events_json(const struct events *events, uint64_t after, uint64_t
 
 void get_events(struct desk *desk, struct admin_request *request)
 {
-	uint64_t after, limit, wait_s;
+	uint64_t after, limit, wait_s, pid;
 
 	if (!request_number(request, "after", 0, INT64_MAX, &after) ||
 	    !request_number(request, "limit", EVENTS_DEFAULT, EVENTS_MAX, &limit) ||
-	    !request_number(request, "wait_s", 0, WAIT_MAX_S, &wait_s))
+	    !request_number(request, "wait_s", 0, WAIT_MAX_S, &wait_s) ||
+	    !request_number(request, "pid", 0, INT32_MAX, &pid))
 		return;
+	if (pid && (pid_t)pid != getpid()) {
+		request_refuse(request, 409, "another process serves by now");
+		return;
+	}
 	if (wait_s && !request->waited && events_last_id(desk->ops.events) <= after) {
 		request->waited = true;
 		request->after = after;

@@ -166,6 +166,17 @@ START_TEST(who_waits_for_an_event_is_sent_to_the_successor)
 }
 END_TEST
 
+START_TEST(who_means_another_process_need_not_wait_for_it)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "/v1/events?wait_s=30&pid=%d", (int)getpid());
+	json_decref(rig_answer("GET", url, NULL, 200));
+	snprintf(url, sizeof(url), "/v1/events?after=1000&wait_s=30&pid=%d", (int)getpid() + 1);
+	json_decref(rig_answer("GET", url, NULL, 409));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -181,6 +192,7 @@ int main(void)
 		a_long_poll_ends_empty_when_its_time_is_over,
 		a_long_poll_for_what_is_there_is_answered_at_once,
 		who_waits_for_an_event_is_sent_to_the_successor,
+		who_means_another_process_need_not_wait_for_it,
 	};
 
 	return run_rigged("admin_desk", tests, COUNT(tests), rig_setup, rig_teardown);

@@ -18,7 +18,7 @@ START_TEST(a_proxy_is_up_once_status_and_every_pool_are_read)
 	ck_assert_uint_eq(ups, 1);
 	ck_assert_int_eq(link_sessions(link_to), 7);
 	pass_ms(2);
-	asked("GET", "/v1/events?after=7&limit=1000&wait_s=25");
+	asked("GET", "/v1/events?after=7&limit=1000&wait_s=25&pid=10");
 	stop();
 }
 END_TEST
