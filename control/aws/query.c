@@ -20,13 +20,29 @@ struct form {
 
 static int add_value(struct form *form, const json_t *value);
 
+/* A space is '+', as other clients write it too: simulators sign what they would have written. */
+static void add_encoded(struct form *form, const char *text, size_t size)
+{
+	const char *end = text + size;
+
+	for (;;) {
+		const char *space = memchr(text, ' ', (size_t)(end - text));
+
+		secret_add_encoded(&form->text, text, (size_t)((space ?: end) - text), "");
+		if (!space)
+			return;
+		secret_add(&form->text, "+", 1);
+		text = space + 1;
+	}
+}
+
 static void add_pair(struct form *form, const char *value, size_t size)
 {
 	if (form->text.size)
 		secret_add(&form->text, "&", 1);
-	secret_add_encoded(&form->text, form->name, strlen(form->name), "");
+	add_encoded(form, form->name, strlen(form->name));
 	secret_add(&form->text, "=", 1);
-	secret_add_encoded(&form->text, value, size, "");
+	add_encoded(form, value, size);
 }
 
 static int add_number(struct form *form, int64_t number)

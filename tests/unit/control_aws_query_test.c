@@ -56,8 +56,8 @@ END_TEST
 
 START_TEST(everything_but_unreserved_characters_is_encoded)
 {
-	expect_form(true, "{\"tag:x\": \"a b&c=d/e+~*\\u00fc\"}",
-		    HEAD "&tag%3Ax=a%20b%26c%3Dd%2Fe%2B~%2A%C3%BC");
+	expect_form(true, "{\"tag:x\": \"a b&c=d/e+~*\\u00fc \"}",
+		    HEAD "&tag%3Ax=a+b%26c%3Dd%2Fe%2B~%2A%C3%BC+");
 }
 END_TEST
 
