@@ -34,7 +34,6 @@ LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard proxy/*.c proxy/*/*.c proxy/base/*/*.c))
 CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
-CON_MAIN := $(wildcard control/main.c)
 CON_SRC  := $(filter-out %/main.c control/ctl/%,$(wildcard control/*.c control/*/*.c control/aws/*/*.c))
 XDP_SRC  := $(filter-out %.bpf.c,$(wildcard xdp/*.c xdp/*/*.c))
 SKELETON := $(patsubst xdp/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard xdp/*.bpf.c))
@@ -50,7 +49,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
-all: $(BUILD)/sluice $(BUILD)/sluicectl ## build both programs (what a bare `make` does)
+all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
 run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo backends
 	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
@@ -68,7 +67,7 @@ check: $(UNIT) ## unit tests alone: quick
 net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
 
-aws: all $(CON_MAIN:control/main.c=$(BUILD)/sluice-control $(BUILD)/hasten/sluice-control) $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
+aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
 		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -m "not soak" tests/aws
 
@@ -83,7 +82,7 @@ replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$${f%_fuzz}; done
 
 readme: all ## what README.md says, held against the tree and the binaries
-	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluicectl
+	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
 bench: $(BUILD)/sluice $(BENCH) | $(BUILD)/.deps-bench ## against HAProxy, nginx and direct; QUICK=1 for three minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
@@ -109,7 +108,7 @@ format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout o
 	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run $@
 
 install: all ## to DESTDIR and PREFIX=/usr/local
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluicectl
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
 	@tests/deps build check lint net aws fuzz bench

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""readme.py SLUICE SLUICECTL: is what the documents promise there?
+"""readme.py SLUICE SLUICE_CONTROL SLUICECTL: is what the documents promise there?
 
 In README.md, ARCHITECTURE.md and CONTRIBUTING.md: every `make X` names a target, every relative
-link and every path in backticks leads somewhere, every flag on a line that speaks of sluice or of
-sluicectl is in its --help, and every block of YAML is a configuration that --check accepts.
+link and every path in backticks leads somewhere, every flag on a line that speaks of one of the
+programs is in its --help, and every block of YAML is a configuration that --check accepts.
 """
 import pathlib
 import re
@@ -46,7 +46,7 @@ def check_commands(text, known_targets, known_flags):
         if PATH.match(command) and not pathlib.Path(command).exists():
             yield f"`{command}` does not exist"
         command = command.split("#")[0]
-        program = next((p for p in ("sluicectl", "sluice") if p in command), None)
+        program = next((p for p in ("sluicectl", "sluice-control", "sluice") if p in command), None)
         for flag in set(FLAG.findall(command)) if program else ():
             if flag not in known_flags[program]:
                 yield f"{flag} is not in {program} --help"
@@ -58,12 +58,13 @@ def help_text(*command):
     return run.stdout
 
 
-def flags_of(sluice, sluicectl):
+def flags_of(sluice, control, sluicectl):
     """Of each program all that its help names; that of sluicectl is verb by verb."""
     overview = help_text(sluicectl)
     verbs = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", overview, re.M)
     texts = [overview, *(help_text(sluicectl, verb) for verb in verbs)]
     return {"sluice": set(FLAG.findall(help_text(sluice))) | {"--help"},
+            "sluice-control": set(FLAG.findall(help_text(control))),
             "sluicectl": set(FLAG.findall("".join(texts)))}
 
 
@@ -85,8 +86,8 @@ def check_yaml(text, sluice):
 
 
 def main():
-    sluice, sluicectl = sys.argv[1:]
-    known_flags = flags_of(sluice, sluicectl)
+    sluice, control, sluicectl = sys.argv[1:]
+    known_flags = flags_of(sluice, control, sluicectl)
     known_targets = targets()
     complaints = []
     for name in DOCUMENTS:
