@@ -104,6 +104,7 @@ static int open_aws(struct daemon *daemon)
 				   .fips = settings->fips,
 				   .dual_stack = settings->dual_stack,
 				   .fleet_size = daemon->fleet_size,
+				   .api_rate = settings->api_rate,
 				   .user_agent = USER_AGENT};
 	struct http_conf http = {.user_agent = USER_AGENT, .concurrency = 4};
 	int err = aws_hub_new(&daemon->loop, &hub, &daemon->hub);
