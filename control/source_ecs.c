@@ -53,8 +53,10 @@ static int miss(struct ecs *ecs, const char *id, const char *what)
 
 static int misfit(struct ecs *ecs, const json_t *task, const char *what)
 {
+	const char *definition = aws_text(task, "taskDefinitionArn");
+
 	source_failed(&ecs->source, "configuration", "task definition %.200s: %s",
-		      aws_text(task, "taskDefinitionArn"), what);
+		      definition ? definition : "of no name", what);
 	return -EINVAL;
 }
 
@@ -123,7 +125,9 @@ static void forget_definitions(struct ecs *ecs)
 	ecs_each_task (ecs, arn, task) {
 		const char *definition = aws_text(task, "taskDefinitionArn");
 
-		json_object_set(used, definition, json_object_get(ecs->definitions, definition));
+		if (definition && json_object_get(ecs->definitions, definition))
+			json_object_set(used, definition,
+					json_object_get(ecs->definitions, definition));
 	}
 	json_decref(ecs->definitions);
 	ecs->definitions = used;

@@ -75,8 +75,12 @@ struct ecs {
  * task-lifecycle-explanation.html), and by its task set. */
 enum ecs_standing ecs_judge(const struct ecs *ecs, const json_t *task);
 
-/* awsvpc: the task has an interface of its own. */
+/* awsvpc: the task has an interface of its own, or its definition says that it will. */
 bool ecs_is_awsvpc(const struct ecs *ecs, const json_t *task);
+
+/* Whether the place cannot be told without the task definition: it can where the port is given, and
+ * is one at an interface of the task's own. */
+bool ecs_needs_definition(const struct ecs *ecs, const json_t *task);
 
 /* The network interface of an awsvpc task, or NULL. */
 const char *ecs_interface(const json_t *task);

@@ -38,9 +38,30 @@ static const json_t *definition_of(const struct ecs *ecs, const json_t *task)
 	return aws_object(ecs->definitions, aws_text(task, "taskDefinitionArn"));
 }
 
+static bool is_interface(const json_t *attachment)
+{
+	return is(aws_text(attachment, "type"), "ElasticNetworkInterface") &&
+	       !is(aws_text(attachment, "status"), "DELETED");
+}
+
+static bool has_interface(const json_t *task)
+{
+	const json_t *attachments = aws_list(task, "attachments");
+
+	for (size_t i = 0; i < json_array_size(attachments); i++)
+		if (is_interface(json_array_get(attachments, i)))
+			return true;
+	return false;
+}
+
 bool ecs_is_awsvpc(const struct ecs *ecs, const json_t *task)
 {
-	return is(aws_text(definition_of(ecs, task), "mode"), "awsvpc");
+	return has_interface(task) || is(aws_text(definition_of(ecs, task), "mode"), "awsvpc");
+}
+
+bool ecs_needs_definition(const struct ecs *ecs, const json_t *task)
+{
+	return !ecs->port || !has_interface(task);
 }
 
 /* --- which port of which container --- */
@@ -207,11 +228,9 @@ static const char *interface_detail(const json_t *task, const char *name)
 
 	for (size_t i = 0; i < json_array_size(attachments); i++) {
 		const json_t *attachment = json_array_get(attachments, i);
-		const char *status = aws_text(attachment, "status");
 		const json_t *details = aws_list(attachment, "details");
 
-		if (!is(aws_text(attachment, "type"), "ElasticNetworkInterface") ||
-		    is(status, "DELETED"))
+		if (!is_interface(attachment))
 			continue;
 		for (size_t j = 0; j < json_array_size(details); j++)
 			if (is(aws_text(json_array_get(details, j), "name"), name))
@@ -288,8 +307,10 @@ static int find_port(const struct ecs *ecs, const json_t *task, int64_t *ret_num
 		     size_t size)
 {
 	const json_t *definition = definition_of(ecs, task);
-	struct port port = {0};
-	int err = pick_port(ecs, definition, &port, ret_what, size);
+	struct port port = {.number = ecs->port};
+	int err = ecs_needs_definition(ecs, task)
+			  ? pick_port(ecs, definition, &port, ret_what, size)
+			  : 0;
 
 	if (!err)
 		*ret_number = is(aws_text(definition, "mode"), "bridge")

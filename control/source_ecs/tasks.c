@@ -39,8 +39,7 @@ static int take_task(struct ecs *ecs, json_t *task)
 {
 	const char *arn = aws_text(task, "taskArn"), *status = aws_text(task, "lastStatus");
 
-	if (!arn || !status || !aws_text(task, "taskDefinitionArn") ||
-	    !json_object_get(ecs->tasks, arn))
+	if (!arn || !status || !json_object_get(ecs->tasks, arn))
 		return -EPROTO;
 	if (strcmp(status, "STOPPED") == 0 && json_object_set_new(ecs->over, arn, json_null()) < 0)
 		return -ENOMEM;
@@ -228,7 +227,7 @@ static int on_definition_page(void *context, const json_t *page)
 	return json_object_set_new(ecs->definitions, arn, essence) < 0 ? -ENOMEM : 0;
 }
 
-/* The first that is not known yet, or NULL. */
+/* The first that is not known yet; NULL if all are. */
 static const char *unknown_definition(const struct ecs *ecs)
 {
 	const char *arn;
@@ -237,7 +236,8 @@ static const char *unknown_definition(const struct ecs *ecs)
 	ecs_each_task (ecs, arn, task) {
 		const char *definition = aws_text(task, "taskDefinitionArn");
 
-		if (!json_object_get(ecs->definitions, definition))
+		if (definition && ecs_needs_definition(ecs, task) &&
+		    !json_object_get(ecs->definitions, definition))
 			return definition;
 	}
 	return NULL;

@@ -14,7 +14,6 @@ START_TEST(running_tasks_are_targets_in_their_zones)
 	answer_tasks("'a', 'b'", "");
 	answer_task(task_of("a", "10.0.0.1", ", 'availabilityZone': 'eu-west-1a'"));
 	answer_task(task_of("b", "10.0.0.2", ", 'availabilityZone': 'eu-west-1b'"));
-	answer_definition("def:1", "awsvpc", WEB);
 	answer("DescribeAvailabilityZones", ZONES);
 	expect_set(&rig,
 		   "10.0.0.1:8080 id=" TASK("a") " zone=euw1-az1\n"
@@ -28,7 +27,7 @@ START_TEST(running_tasks_are_targets_in_their_zones)
 		     " 'maxResults': 100}");
 	expect_asked(3, "DescribeTasks",
 		     "{'cluster': 'prod', 'tasks': ['" TASK("a") "', '" TASK("b") "']}");
-	expect_asked(4, "DescribeTaskDefinition", "{'taskDefinition': 'def:1'}");
+	ck_assert_uint_eq(asked_count("DescribeTaskDefinition"), 0);
 	double_close(&rig);
 }
 END_TEST
@@ -39,6 +38,7 @@ START_TEST(a_definition_is_asked_for_once_and_forgotten_with_its_last_task)
 	answer_one("");
 	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:8080 id=" TASK("a"));
+	expect_asked(4, "DescribeTaskDefinition", "{'taskDefinition': 'def:1'}");
 	answer_one("");
 	expect_set(&rig, "10.0.0.1:8080 id=" TASK("a"));
 	answer_one(", 'taskDefinitionArn': 'def:2'");
@@ -85,8 +85,6 @@ START_TEST(life_cycle_and_health_decide_who_is_offered)
 		snprintf(expected, sizeof(expected), "10.0.0.1:80 id=" TASK("a") "%s", flags);
 	double_open(&rig, &source_ecs, conf);
 	answer_one(standings[_i].keys);
-	if (flags)
-		answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, expected);
 	double_close(&rig);
 }
@@ -107,7 +105,6 @@ START_TEST(tasks_that_are_to_stop_are_listed_too_and_drain)
 	answer_tasks("'a'", "'b', 'a'");
 	answer_task(task_of("a", "10.0.0.1", ""));
 	answer_task(task_of("b", "10.0.0.2", ", 'desiredStatus': 'STOPPED'"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a") "\n10.0.0.2:80 id=" TASK("b") " draining");
 	double_close(&rig);
 }
@@ -120,7 +117,6 @@ START_TEST(tasks_that_have_stopped_for_good_are_not_described_again)
 	answer_task(task_of("a", "10.0.0.1", ""));
 	answer_task(task_of("b", "10.0.0.2", ", 'desiredStatus': 'STOPPED'"));
 	answer_task(task_of("c", "10.0.0.3", ", 'lastStatus': 'STOPPED'"));
-	answer_definition("def:1", "awsvpc", WEB);
 	double_fetch(&rig);
 	for (unsigned again = 0; again < 3; again++) {
 		answer_tasks("'a'", "'b', 'c'");
@@ -170,7 +166,6 @@ START_TEST(every_page_is_listed_and_every_batch_described)
 	answer_described(0, 100);
 	answer_described(100, 100);
 	answer_described(200, 50);
-	answer_definition("def:1", "awsvpc", WEB);
 	double_fetch(&rig);
 	ck_assert_uint_eq(target_set_count(rig.set), 250);
 	ck_assert_uint_eq(asked_count("DescribeTasks"), 3);
@@ -213,7 +208,6 @@ START_TEST(a_running_task_that_is_missing_makes_the_answer_a_part)
 
 	/* Nothing of it is left for the next one. */
 	answer_one("");
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a"));
 	double_close(&rig);
 }
@@ -225,7 +219,6 @@ START_TEST(a_stopped_task_that_is_missing_is_gone)
 	answer_tasks("'a'", "'b'");
 	answer_task(task_of("a", "10.0.0.1", ""));
 	answer_failure(MISSING("b"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a"));
 	answer_tasks("'a'", "'b'");
 	answer_task(task_of("a", "10.0.0.1", ""));
@@ -258,7 +251,7 @@ END_TEST
 
 START_TEST(answers_about_others_or_without_their_keys_are_garbage)
 {
-	double_open(&rig, &source_ecs, SERVICE "port: 80\n");
+	double_open(&rig, &source_ecs, SERVICE);
 	answer_tasks("'a'", "");
 	answer_task(task_of("stranger", "10.0.0.9", ""));
 	expect_failure(&rig, "garbage", "");
@@ -327,7 +320,6 @@ START_TEST(of_task_sets_the_primary_one_is_offered)
 {
 	double_open(&rig, &source_ecs, SERVICE "port: 80\n");
 	answer_sets(SETS("PRIMARY", "ACTIVE"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a"));
 	answer_sets(SETS("DRAINING", "PRIMARY"));
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a") " draining\n10.0.0.2:80 id=" TASK("b"));
@@ -341,7 +333,6 @@ START_TEST(all_task_sets_are_offered_if_asked_for)
 {
 	double_open(&rig, &source_ecs, SERVICE "port: 80\ntask_sets: all\n");
 	answer_sets(SETS("PRIMARY", "ACTIVE"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a") "\n10.0.0.2:80 id=" TASK(
 				 "b") "\n10.0.0.3:80 id=" TASK("c"));
 	double_close(&rig);
@@ -359,7 +350,6 @@ START_TEST(tags_are_asked_for_when_they_count)
 			    ", 'tags': [{'key': 'w', 'value': '7'}, {'key': 'p', 'value': '81'},"
 			    " {'key': 'z', 'value': 'rack'}, {'key': 'b', 'value': 'true'}]"));
 	answer_task(task_of("b", "10.0.0.2", ", 'tags': []"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:81 id=" TASK("a") " zone=rack weight=7 backup\n"
 						     "10.0.0.2:80 id=" TASK("b"));
 	expect_asked(3, "DescribeTasks",
@@ -396,7 +386,6 @@ START_TEST(a_new_task_at_an_old_address_is_another_target)
 	answer_tasks("'b'", "'a'");
 	answer_task(task_of("b", "10.0.0.1", ""));
 	answer_task(task_of("a", "10.0.0.1", ", 'lastStatus': 'DEACTIVATING'"));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=" TASK("a") " draining\n10.0.0.1:80 id=" TASK("b"));
 	double_close(&rig);
 }
@@ -417,7 +406,6 @@ START_TEST(an_arn_that_is_too_long_for_an_id_gives_the_tasks_own)
 	page = aws_double.answers[aws_double.count - 1].page;
 	json_object_set_new(json_array_get(json_object_get(page, "tasks"), 0), "taskArn",
 			    json_string(arn));
-	answer_definition("def:1", "awsvpc", WEB);
 	expect_set(&rig, "10.0.0.1:80 id=0123456789abcdef");
 	double_close(&rig);
 }
