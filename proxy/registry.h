@@ -212,7 +212,7 @@ int registry_put(struct registry *registry, const char *pool, const char *source
 
 /* Sluice-control pushes that source, as another process knew: "ec2". Without effect if there is
  * none, or if the configuration says otherwise. */
-void registry_name_kind(struct registry *registry, const char *pool, const char *source,
+void registry_name_kind(struct registry *registry, const char *pool, const char *source_name,
 			const char *kind);
 
 /* The source left: its targets are removed unless another lists them. 0, -ENOENT, -ENOMEM. */

@@ -69,7 +69,7 @@ struct link {
 	struct list pushes; /* struct push::link */
 
 	bool up;
-	unsigned attempts; /* to connect, in a row */
+	unsigned attempts; /* to connect, since the last long poll that was answered */
 	char problem[256]; /* why it is not up, as told last */
 	int64_t pid;       /* of the process that answered last; 0: none did */
 	char started[40];  /* and since when it runs */

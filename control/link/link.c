@@ -136,7 +136,6 @@ void link_lost(struct link *link, const char *problem)
 void link_came(struct link *link)
 {
 	link->up = true;
-	link->attempts = 0;
 	link->problem[0] = '\0';
 	loop_arm(link->conf.loop, &link->connect, link_jitter(STATUS_MS));
 	loop_arm(link->conf.loop, &link->listen, 0);

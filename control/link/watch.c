@@ -214,6 +214,7 @@ static void on_events(void *context, const struct http_answer *answer)
 	}
 	see_events(link, root);
 	json_decref(root);
+	link->attempts = 0; /* not before: who is lost as soon as it came is not asked faster */
 	loop_arm(link->conf.loop, &link->listen, LISTEN_PAUSE_MS);
 }
 

@@ -42,11 +42,11 @@ static void name_kind(const struct pool_conf *conf, struct source *source)
 			snprintf(source->kind, sizeof(source->kind), "%s", conf->discovers[i].kind);
 }
 
-void registry_name_kind(struct registry *registry, const char *pool, const char *name,
+void registry_name_kind(struct registry *registry, const char *pool, const char *source_name,
 			const char *kind)
 {
 	struct roster *roster = roster_find(registry, pool);
-	struct source *source = roster ? source_find(roster, name) : NULL;
+	struct source *source = roster ? source_find(roster, source_name) : NULL;
 
 	if (!source || source->kind[0])
 		return;

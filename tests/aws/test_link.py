@@ -9,15 +9,14 @@ from harness.address import free_address, text
 from harness.pair import Pair, Watch
 from harness.wait import eventually
 
-POOL = {"name": "back", "discover": {"file": {"path": "", "interval": "1s"}}}
-
 
 class Linked(Pair):
     """A pool whose targets are in a file of ours."""
 
     def __init__(self, sluice, directory, **pool):
         self.list = directory / "targets.yaml"
-        self.pool = {**POOL, "discover": {"file": {"path": str(self.list), "interval": "1s"}}, **pool}
+        source = {"path": str(self.list), "interval": "1s"}
+        self.pool = {"name": "back", "discover": {"file": source}, **pool}
         self.ports = {}
         super().__init__(sluice, None, [self.pool], directory)
 

@@ -302,7 +302,8 @@ def test_idle_workers_are_healthy(pair, doors):
 def asked_as(where, host, path="/v1/status"):
     """The whole answer to a request for `host`."""
     with where.socket() as sock:
-        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        sock.sendall(head.encode())
         return read_all(sock).decode()
 
 

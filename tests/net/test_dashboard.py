@@ -227,7 +227,8 @@ def test_what_operators_said_is_shown_and_is_no_markup(sluice, backend, view, pu
 def test_where_each_target_came_from_is_seen(sluice, view, public_path):
     admin, socket, there = free_address(), public_path / "admin.sock", Backend(echo, free_address())
     pool = {"health": {"type": "tcp", "interval": "300ms", "jitter": "0%"}}
-    pool["discover"] = {"file": {"path": "/t.yaml", "name": "blue"}, "dns": {"name": "a.test", "port": 1}}
+    dns = {"name": "a.test", "port": 1}
+    pool["discover"] = {"file": {"path": "/t.yaml", "name": "blue"}, "dns": dns}
     doors = {"socket": f"unix:{socket}", "http": text(admin)}
     sluice(
         config=simple(text(free_address()), text(there.address), pool=pool, admin=doors),

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets that were pushed: remembered ones, and what becomes of them when processes come and go."""
 
+import signal
 import socket
 
 import pytest
 from harness.address import connect, free_address, text
-from harness.admin import Admin, Doors
+from harness.admin import Admin, Doors, stopped_thread
 from harness.conf import simple
 from harness.peers import read_all
 from harness.wait import eventually
@@ -65,7 +66,7 @@ def pushed(sluice, tmp_path):
 
 @pytest.fixture
 def named(backend):
-    """named("a") starts a backend that says so to whoever comes, and minds no check that hangs up."""
+    """named("a") starts a backend that says so to whoever comes, whether they listen or not."""
 
     def start(name):
         def handler(sock, _index):
@@ -166,6 +167,25 @@ def test_a_reload_keeps_what_was_pushed(pushed, named):
     rig.proxy.reload(rig.config())
     assert rig.who() == "a"
     assert rig.sources()["dns"]["generation"] == 5
+
+
+def test_a_reload_that_failed_had_taken_nothing(pushed, named):
+    """It removes the pool; but a worker stands still, so that nobody could be told."""
+    rig = pushed(health=CHECK)
+    rig.put("dns", 5, {"a": named("a")})
+    eventually(lambda: rig.who() == "a", "it serves")
+    key = rig.members()["a"]["key"]
+    there, other = rig.config(), rig.config()
+    other["pools"][0] = {"name": "other", "targets": [text(named("other").address)]}
+    other["listeners"][0]["pool"] = "other"
+    with stopped_thread(rig.proxy, "worker-1"):
+        rig.proxy.write_config(other)
+        rig.proxy.signal(signal.SIGHUP)
+        rig.proxy.wait_event("reload_failed", within=30)
+    rig.proxy.write_config(there)
+    assert rig.members()["a"]["key"] == key and rig.members()["a"]["state"] == "serving"
+    assert rig.sources()["dns"]["generation"] == 5
+    eventually(lambda: rig.who() == "a", "it serves still")
 
 
 def test_a_successor_serves_by_what_its_predecessor_was_pushed(pushed, named):

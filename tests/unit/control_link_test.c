@@ -79,6 +79,42 @@ START_TEST(the_end_of_the_long_poll_is_the_end_of_the_proxy)
 }
 END_TEST
 
+START_TEST(a_proxy_that_was_well_is_looked_for_at_once)
+{
+	start();
+	for (int i = 0; i < 5; i++) {
+		break_off(asked("GET", "/v1/status"));
+		pass_ms(2000);
+	}
+	come_up(10, NO_SOURCES);
+	answer(asked("GET", "/v1/events"), 200, "{\"events\":[],\"last_id\":7}");
+	pass_ms(101);
+	break_off(asked("GET", "/v1/events"));
+	pass_ms(301);
+	asked("GET", "/v1/status");
+	stop();
+}
+END_TEST
+
+START_TEST(a_proxy_that_is_lost_whenever_it_came_is_asked_ever_more_slowly)
+{
+	unsigned times = 0;
+
+	start();
+	for (unsigned ms = 0; ms < 20000; ms++) {
+		if (count_calls("GET", "/v1/status")) {
+			come_up(10, NO_SOURCES);
+			answer(asked("GET", "/v1/events"), 400, "{\"error\":\"no such thing\"}");
+			times++;
+		}
+		pass_ms(1);
+	}
+	ck_assert_uint_lt(times, 20);
+	ck_assert_uint_gt(times, 8);
+	stop();
+}
+END_TEST
+
 START_TEST(another_process_at_the_socket_is_noticed_by_the_status)
 {
 	start();
@@ -262,6 +298,8 @@ int main(void)
 		a_pool_that_cannot_be_read_does_not_make_it_up,
 		garbage_instead_of_a_status_is_no_proxy,
 		the_end_of_the_long_poll_is_the_end_of_the_proxy,
+		a_proxy_that_was_well_is_looked_for_at_once,
+		a_proxy_that_is_lost_whenever_it_came_is_asked_ever_more_slowly,
 		another_process_at_the_socket_is_noticed_by_the_status,
 		a_status_that_does_not_come_leaves_it_up,
 		what_each_source_has_is_read_back_as_that_source_said_it,
