@@ -17,7 +17,8 @@
 #include "proxy/base/conf/endpoint.h"
 #include "proxy/base/jot.h"
 
-#define PAGE 1000 /* the most that MaxResults may be */
+#define PAGE       1000  /* the most that MaxResults may be */
+#define TIMEOUT_MS 30000 /* such a page is 3 MB */
 
 void instances_init(struct instances *instances, struct asking *asking,
 		    enum instance_address address, const struct labels *labels)
@@ -225,6 +226,7 @@ static void describe(struct instances *instances, json_t *filters, void (*next)(
 		.input = JOT({"Filter", filters}, {"MaxResults", json_integer(PAGE)}),
 		.token_out = "nextToken",
 		.token_in = "NextToken",
+		.timeout_ms = TIMEOUT_MS,
 	};
 
 	asking_call(instances->asking, &op, on_page, next, instances);

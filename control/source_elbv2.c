@@ -21,6 +21,8 @@
 #include "proxy/base/conf/schema.h"
 #include "proxy/base/jot.h"
 
+#define TIMEOUT_MS 30000 /* all targets come at once */
+
 struct elbv2 {
 	struct source source;
 	struct asking asking;
@@ -251,7 +253,8 @@ static void ask_health(struct elbv2 *elbv2)
 	asking_call(&elbv2->asking,
 		    &(struct aws_op){.service = AWS_ELBV2,
 				     .action = "DescribeTargetHealth",
-				     .input = json_pack("{s:s}", "TargetGroupArn", elbv2->arn)},
+				     .input = json_pack("{s:s}", "TargetGroupArn", elbv2->arn),
+				     .timeout_ms = TIMEOUT_MS},
 		    on_health_page, on_health, elbv2);
 }
 
