@@ -9,17 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/aws/services.h"
 #include "control/settings.h"
 
-/* Services that share a bucket, and how many times `api_rate` theirs holds: DiscoverInstances and
- * its revision have quotas of 1,000 a second and more, Describe calls of a few dozen. */
+/* Services that share a bucket, and the kind of call that fills it most (control/aws/budget.h). */
 static const struct quota {
 	const char *kind;
 	const char *bucket;
-	double room;
+	enum api_class class;
 } quotas[] = {
-	{"ec2", "ec2", 1}, {"asg", "ec2", 1},        {"elbv2", "ec2", 1},
-	{"ecs", "ecs", 1}, {"cloudmap", "data", 20},
+	{"ec2", "ec2", API_READ}, {"asg", "ec2", API_READ},           {"elbv2", "ec2", API_READ},
+	{"ecs", "ecs", API_READ}, {"cloudmap", "data", API_DISCOVER},
 };
 
 static const struct quota *quota_of(const struct source_settings *source)
@@ -61,15 +61,16 @@ double estimate_stretch(const struct estimate *estimate)
 
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct quota *quota = quota_of(&settings->sources[i]);
-		double rate = 0, needed;
+		double rate = 0, allowed;
 
-		for (size_t j = 0; quota && j < settings->source_count; j++)
+		if (!quota)
+			continue;
+		for (size_t j = 0; j < settings->source_count; j++)
 			if (same_bucket(&settings->sources[i], &settings->sources[j]))
 				rate += calls_per_s(estimate, j);
-		needed = quota ? rate * estimate->fleet_size / (settings->api_rate * quota->room)
-			       : 0;
-		if (needed > stretch)
-			stretch = needed;
+		allowed = (double)settings->api_rate * api_class_worth(quota->class);
+		if (rate * estimate->fleet_size / allowed > stretch)
+			stretch = rate * estimate->fleet_size / allowed;
 	}
 	return stretch;
 }

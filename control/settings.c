@@ -271,8 +271,8 @@ bool settings_need_restart(const struct settings *a, const struct settings *b)
 	       !same_text(a->state_directory, b->state_directory) ||
 	       !same_text(a->admin_socket, b->admin_socket) || !same_text(a->ca_file, b->ca_file) ||
 	       a->fips != b->fips || a->dual_stack != b->dual_stack ||
-	       a->fleet_size != b->fleet_size || a->lifecycle != b->lifecycle ||
-	       !same_text(a->lifecycle_hook, b->lifecycle_hook) || !same_text(a->queue, b->queue) ||
-	       !same_text(a->queue_topic, b->queue_topic) ||
+	       a->fleet_size != b->fleet_size || a->api_rate != b->api_rate ||
+	       a->lifecycle != b->lifecycle || !same_text(a->lifecycle_hook, b->lifecycle_hook) ||
+	       !same_text(a->queue, b->queue) || !same_text(a->queue_topic, b->queue_topic) ||
 	       !settings_same_place(&a->place, &b->place);
 }

@@ -217,7 +217,7 @@ START_TEST(what_needs_a_restart_is_told_apart)
 	struct settings *a = settings_valid(ADMIN VALID_LISTENERS POOL(FILES));
 	struct settings *b = settings_valid(
 		"log_level: debug\n" ADMIN
-		"control: {api_rate: 9}\n" VALID_LISTENERS POOL("{file: {path: /x}}"));
+		"control: {last_good_max_age: 9h}\n" VALID_LISTENERS POOL("{file: {path: /x}}"));
 	struct settings *c =
 		settings_valid(ADMIN "control: {fips: true}\n" VALID_LISTENERS POOL(FILES));
 
