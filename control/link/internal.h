@@ -75,6 +75,7 @@ struct link {
 	char started[40];  /* and since when it runs */
 	size_t reading;    /* pools that are read before it is up */
 	uint64_t event;    /* the last event that is known */
+	uint64_t gap_ms;   /* between two readings of a pool */
 	int64_t sessions;
 	struct http_call *status;
 	struct http_call *watch;

@@ -27,6 +27,7 @@
 #define LISTEN_PAUSE_MS 100 /* so that a burst of events is one answer */
 #define POLL_GAP_MS     3000
 #define POLL_AT_LAST_MS 60000
+#define READ_SHARE      30 /* a gap is so many times what the reading took */
 
 static struct http_call *get(struct link *link, const char *path, uint32_t timeout_ms,
 			     void (*on_end)(void *context, const struct http_answer *answer),
@@ -102,6 +103,16 @@ static void all_read(struct link *link)
 	wait_to_poll(link, link_jitter(POLL_AT_LAST_MS));
 }
 
+/* Reading thousands of targets is work for the proxy: a few percent of its time at most. */
+static void space_out(struct link *link, uint64_t took_us)
+{
+	uint64_t gap_ms = took_us / US_PER_MS * READ_SHARE;
+
+	link->gap_ms = gap_ms < POLL_GAP_MS ? POLL_GAP_MS : gap_ms;
+	if (link->gap_ms > POLL_AT_LAST_MS)
+		link->gap_ms = POLL_AT_LAST_MS;
+}
+
 static void on_pool(void *context, const struct http_answer *answer)
 {
 	struct link_pool *pool = context;
@@ -110,6 +121,7 @@ static void on_pool(void *context, const struct http_answer *answer)
 	int err;
 
 	pool->call = NULL;
+	space_out(link, answer->took_us);
 	err = take_pool(pool, answer, problem, sizeof(problem));
 	if (!link->up && err)
 		link_lost(link, problem);
@@ -120,7 +132,7 @@ static void on_pool(void *context, const struct http_answer *answer)
 	else if (link->up)
 		pool->stale = true;
 	if (link->up && pool->stale)
-		wait_to_poll(link, POLL_GAP_MS);
+		wait_to_poll(link, link->gap_ms);
 }
 
 static int read_pool(struct link_pool *pool)
@@ -149,13 +161,13 @@ void watch_poll(struct timer *timer)
 			pool->stale = true;
 		some |= pool->stale;
 	}
-	wait_to_poll(link, some ? POLL_GAP_MS : link_jitter(POLL_AT_LAST_MS));
+	wait_to_poll(link, some ? link->gap_ms : link_jitter(POLL_AT_LAST_MS));
 }
 
 static void read_soon(struct link *link)
 {
 	timer_cancel(&link->poll);
-	loop_arm(link->conf.loop, &link->poll, link_jitter(POLL_GAP_MS / 2));
+	loop_arm(link->conf.loop, &link->poll, link_jitter(link->gap_ms / 2));
 }
 
 /* --- events --- */

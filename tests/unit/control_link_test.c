@@ -213,6 +213,27 @@ START_TEST(an_event_of_a_pool_has_it_read_again)
 }
 END_TEST
 
+START_TEST(a_pool_that_takes_long_to_read_is_read_seldom)
+{
+	start();
+	answer_status(10);
+	answer(asked("GET", "/v1/events?limit=0"), 200, "{\"events\":[],\"last_id\":7}");
+	finish(asked("GET", "/v1/pools/web"), &(struct http_answer){.err = AWS_OK,
+								    .status = 200,
+								    .body = NO_SOURCES,
+								    .size = strlen(NO_SOURCES),
+								    .took_us = US_PER_SEC});
+	pass_ms(2);
+	answer(asked("GET", "/v1/events"), 200,
+	       "{\"events\":[{\"kind\":\"target_down\",\"pool\":\"web\"}],\"last_id\":8}");
+	pass_ms(14000);
+	ck_assert_uint_eq(count_calls("GET", "/v1/pools/web"), 0);
+	pass_ms(10000);
+	asked("GET", "/v1/pools/web");
+	stop();
+}
+END_TEST
+
 START_TEST(events_of_other_pools_have_nothing_read)
 {
 	start();
@@ -306,6 +327,7 @@ int main(void)
 		only_sources_that_are_discovered_or_were_pushed_are_ours,
 		targets_that_checks_hold_down_are_known_until_the_proxy_goes,
 		an_event_of_a_pool_has_it_read_again,
+		a_pool_that_takes_long_to_read_is_read_seldom,
 		events_of_other_pools_have_nothing_read,
 		a_drain_ends_when_the_proxy_has_ended,
 		a_drain_that_is_under_way_already_is_observed,
