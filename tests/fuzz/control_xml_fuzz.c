@@ -36,7 +36,7 @@ static void cut_is_refused(const uint8_t *data, size_t size)
 	while (size && data[size - 1] != '>')
 		size--;
 	/* A comment may follow the end; then there is nothing to be said. */
-	if (size < 2 || memmem(data, size, "<!--", 4) || memmem(data, size, "<?", 2))
+	if (!data || size < 2 || memmem(data, size, "<!--", 4) || memmem(data, size, "<?", 2))
 		return;
 	must(read_copy(data, size - 1, &root) != 0);
 	must(!root);

@@ -115,6 +115,20 @@ START_TEST(token_that_comes_again_ends_as_garbage)
 }
 END_TEST
 
+START_TEST(pages_without_end_end_as_garbage)
+{
+	struct seen seen;
+
+	aws_rig_start_at(NULL, 0, &(struct aws_hub_conf){.fleet_size = 1, .api_rate = 100000});
+	rig.endless = true;
+	seen = call();
+	ck_assert_int_eq(seen.error.kind, AWS_GARBAGE);
+	ck_assert_ptr_nonnull(strstr(seen.error.text, "pages without end"));
+	ck_assert_uint_eq(seen.pages, AWS_PAGES);
+	aws_rig_stop();
+}
+END_TEST
+
 START_TEST(page_that_its_owner_refuses_ends_the_operation)
 {
 	static const struct rig_reply replies[] = {MORE("1")};
@@ -516,6 +530,7 @@ int main(void)
 		query_services_get_a_form_and_answer_in_xml,
 		pages_follow_their_tokens_to_the_end,
 		token_that_comes_again_ends_as_garbage,
+		pages_without_end_end_as_garbage,
 		page_that_its_owner_refuses_ends_the_operation,
 		batches_come_one_after_the_other_each_with_its_pages,
 		batch_that_fails_ends_all,

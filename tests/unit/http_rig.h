@@ -64,6 +64,7 @@ struct rig {
 	unsigned open_most;
 	const struct rig_reply *replies;
 	size_t reply_count;
+	bool endless; /* after the last reply: {"nextToken": "N"} with a number that grows */
 	size_t requested;
 	char *requests[RIG_REQUESTS];
 };
@@ -122,6 +123,22 @@ static inline void rig_reply(struct rig_conn *conn, const struct rig_reply *repl
 	rig_send(conn);
 }
 
+static inline void rig_reply_endless(struct rig_conn *conn)
+{
+	static const struct rig_reply reply = {.action = RIG_KEEP};
+
+	ck_assert_msg(conn->rig->endless, "a request that has no reply");
+	free(conn->made);
+	ck_assert_int_gt(asprintf(&conn->made,
+				  "HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n"
+				  "{\"nextToken\":\"%06zu\"}",
+				  conn->rig->requested),
+			 0);
+	conn->reply = &reply;
+	conn->sent = 0;
+	rig_send(conn);
+}
+
 /* The bytes of the first whole request, 0 while there is none. */
 static inline size_t rig_request_size(struct rig_conn *conn)
 {
@@ -144,12 +161,14 @@ static inline void rig_answer(struct rig_conn *conn)
 
 	if (!size)
 		return;
-	ck_assert_uint_lt(rig->requested, rig->reply_count);
-	ck_assert_uint_lt(rig->requested, RIG_REQUESTS);
-	rig->requests[rig->requested] = strndup(conn->request, size);
+	if (rig->requested < RIG_REQUESTS)
+		rig->requests[rig->requested] = strndup(conn->request, size);
 	conn->size -= size;
 	memmove(conn->request, conn->request + size, conn->size + 1);
-	rig_reply(conn, &rig->replies[rig->requested++]);
+	if (rig->requested++ >= rig->reply_count)
+		rig_reply_endless(conn);
+	else
+		rig_reply(conn, &rig->replies[rig->requested - 1]);
 }
 
 static inline void rig_on_conn(struct loop_source *source, uint32_t events)
@@ -213,6 +232,6 @@ static inline void rig_fini(struct rig *rig)
 	close(rig->listener.fd);
 	loop_reap(&rig->loop);
 	loop_fini(&rig->loop);
-	for (size_t i = 0; i < rig->requested; i++)
+	for (size_t i = 0; i < rig->requested && i < RIG_REQUESTS; i++)
 		free(rig->requests[i]);
 }
