@@ -134,6 +134,8 @@ START_TEST(roles_are_assumed_from_the_bottom_up_each_signed_by_the_one_below)
 	said = once("top", "arn:aws:iam::2:role/ours");
 	ck_assert_str_eq(said.key_id, "AKIDOURS");
 	ck_assert_str_eq(said.provider, "assumed role");
+	ck_assert(strstr(asked, "role%2Fmiddle&") < strstr(asked, "role%2Ftop&"));
+	ck_assert(strstr(asked, "role%2Ftop&") < strstr(asked, "role%2Fours&"));
 	ck_assert_ptr_nonnull(strstr(asked, "Credential=AKIDBASE/20260101/eu-west-1/sts/"));
 	ck_assert_ptr_nonnull(strstr(asked, "Credential=AKIDMIDDLE/20260101/eu-west-1/sts/"));
 	ck_assert_ptr_nonnull(strstr(asked, "Credential=AKIDTOP/20260101/eu-west-1/sts/"));
@@ -319,6 +321,7 @@ START_TEST(only_agents_loopback_and_https_are_told_the_token)
 					  "http://127.0.0.1@evil/x",
 					  "http://127.0.0.1.evil/x",
 					  "http://128.0.0.1/x",
+					  "http://126.0.0.1/x",
 					  "http://[fd00:ec2::24]/x",
 					  "http://localhost.evil/x",
 					  "file:///etc/passwd",

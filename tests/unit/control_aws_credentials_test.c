@@ -105,6 +105,26 @@ START_TEST(old_credentials_are_handed_out_while_new_ones_are_fetched)
 }
 END_TEST
 
+START_TEST(a_refusal_while_new_ones_are_fetched_does_not_ask_twice)
+{
+	struct waiter waiter = {.wait.on_credentials = on_told};
+	struct credential_chain *chain;
+
+	rig_begin();
+	set_instance("AKIDOLD", 6 * HOUR_S)->times = 1;
+	route(IMDS_KEYS, 200, "")->never = true;
+	chain = chain_of(NULL, NULL);
+	get(chain);
+	pass_s(6 * HOUR_S - 11 * 60);
+	credentials_get(chain, &waiter.wait);
+	credentials_refused(chain);
+	settle();
+	ck_assert_uint_eq(waiter.told, 0);
+	ck_assert_uint_eq(times_asked(IMDS_KEYS), 2);
+	rig_end(chain);
+}
+END_TEST
+
 START_TEST(within_ten_minutes_of_the_end_one_waits_for_new_credentials)
 {
 	struct waiter waiter = {.wait.on_credentials = on_told};
@@ -447,6 +467,7 @@ int main(void)
 		an_instance_is_asked_with_a_token_and_never_without,
 		new_credentials_are_there_ten_minutes_ahead_before_anyone_has_to_wait,
 		old_credentials_are_handed_out_while_new_ones_are_fetched,
+		a_refusal_while_new_ones_are_fetched_does_not_ask_twice,
 		within_ten_minutes_of_the_end_one_waits_for_new_credentials,
 		many_wait_for_one_request,
 		credentials_of_an_instance_are_used_beyond_their_end_while_metadata_fails,
