@@ -216,10 +216,12 @@ static bool add_source(json_t *principals, const struct source_settings *source,
 {
 	const char *role = source->place.role_arn;
 	json_t *statements = statements_of(principals, role ? role : OWN);
+	const struct source_action *actions =
+		kind->actions_of ? kind->actions_of(source->conf) : kind->actions;
 	struct filling filling;
 
 	filling_init(&filling, source->conf, source->place.region, region);
-	if (!statements || !add_actions(statements, &filling, kind->actions))
+	if (!statements || !add_actions(statements, &filling, actions))
 		return false;
 	return !role || add_actions(statements_of(principals, OWN), &filling, role_actions);
 }

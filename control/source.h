@@ -51,6 +51,8 @@ struct source_kind {
 	const char *name; /* its key in `discover:` */
 	bool is_aws;
 	const struct source_action *actions; /* ends with action NULL */
+	/* Those of them that a source with this completed mapping may call; NULL: all. */
+	const struct source_action *(*actions_of)(const struct node *conf);
 
 	/* `conf` is the completed mapping, which outlives the source. 0; -ENOMEM; or -EINVAL with a
 	 * finding in `errors` (what the schema cannot see). No I/O. */

@@ -291,16 +291,25 @@ static uint32_t cloudmap_calls_x100(const struct source *source, size_t expected
 	"\"servicediscovery:ServiceName\": \"{service}\"}}"
 
 static const struct source_action actions[] = {
+	{"ec2:DescribeAvailabilityZones", "*", SOURCE_OWN_REGION}, /* see actions_of() */
 	{"servicediscovery:DiscoverInstancesRevision", "*", OWN_SERVICE},
 	{"servicediscovery:DiscoverInstances", "*", OWN_SERVICE},
-	{"ec2:DescribeAvailabilityZones", "*", SOURCE_OWN_REGION},
 	{0},
 };
+
+/* The first is for names of zones, and an attribute of the operator's own has none. */
+static const struct source_action *actions_of(const struct node *conf)
+{
+	const char *zone = node_get_text(node_get(conf, "from_attributes"), "zone");
+
+	return zone && strcmp(zone, ZONE_NAME) == 0 ? actions : actions + 1;
+}
 
 const struct source_kind source_cloudmap = {
 	.name = "cloudmap",
 	.is_aws = true,
 	.actions = actions,
+	.actions_of = actions_of,
 	.open = cloudmap_open,
 	.close = cloudmap_close,
 	.fetch = cloudmap_fetch,

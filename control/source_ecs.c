@@ -313,21 +313,30 @@ static uint32_t ecs_calls_x100(const struct source *source, size_t expected)
 
 /* Which network mode tasks use, their definitions say, so all that any mode takes is here. */
 static const struct source_action actions[] = {
+	{"ec2:DescribeNetworkInterfaces", "*", SOURCE_OWN_REGION}, /* see actions_of() */
 	{"ecs:DescribeServices", BELOW_CLUSTER("service") "{service}", NULL},
 	{"ecs:ListTasks", "*", OWN_CLUSTER},
 	{"ecs:DescribeTasks", BELOW_CLUSTER("task") "*", NULL},
 	{"ecs:DescribeTaskDefinition", "*", SOURCE_OWN_REGION},
 	{"ecs:DescribeContainerInstances", BELOW_CLUSTER("container-instance") "*", NULL},
 	{"ec2:DescribeInstances", "*", SOURCE_OWN_REGION},
-	{"ec2:DescribeNetworkInterfaces", "*", SOURCE_OWN_REGION},
 	{"ec2:DescribeAvailabilityZones", "*", SOURCE_OWN_REGION},
 	{0},
 };
+
+/* The first is for public addresses alone. */
+static const struct source_action *actions_of(const struct node *conf)
+{
+	const char *address = schema_text(conf, "address");
+
+	return address && strcmp(address, "public") == 0 ? actions : actions + 1;
+}
 
 const struct source_kind source_ecs = {
 	.name = "ecs",
 	.is_aws = true,
 	.actions = actions,
+	.actions_of = actions_of,
 	.open = ecs_open,
 	.close = ecs_close,
 	.fetch = ecs_fetch,

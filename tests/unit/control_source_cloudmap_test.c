@@ -281,6 +281,27 @@ START_TEST(a_fetch_costs_its_calls)
 }
 END_TEST
 
+static bool may_call(const char *action)
+{
+	const struct source_action *actions = source_cloudmap.actions_of(rig.conf);
+
+	for (; actions->action; actions++)
+		if (strcmp(actions->action, action) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(zones_are_only_asked_for_where_names_of_them_count)
+{
+	double_open(&rig, &source_cloudmap, SERVICE "from_attributes: {zone: rack}\n");
+	ck_assert(!may_call("ec2:DescribeAvailabilityZones"));
+	double_close(&rig);
+	double_open(&rig, &source_cloudmap, SERVICE);
+	ck_assert(may_call("ec2:DescribeAvailabilityZones"));
+	double_close(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -300,6 +321,7 @@ int main(void)
 		an_empty_service_is_an_answer,
 		a_source_closed_amid_a_call_is_silent,
 		a_fetch_costs_its_calls,
+		zones_are_only_asked_for_where_names_of_them_count,
 	};
 
 	return run_tests("control_source_cloudmap", tests, COUNT(tests));

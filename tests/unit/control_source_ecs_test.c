@@ -430,6 +430,27 @@ START_TEST(a_fetch_costs_its_calls)
 }
 END_TEST
 
+static bool may_call(const char *action)
+{
+	const struct source_action *actions = source_ecs.actions_of(rig.conf);
+
+	for (; actions->action; actions++)
+		if (strcmp(actions->action, action) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(interfaces_are_only_asked_for_where_public_addresses_count)
+{
+	double_open(&rig, &source_ecs, SERVICE "port: 80\n");
+	ck_assert(!may_call("ec2:DescribeNetworkInterfaces"));
+	double_close(&rig);
+	double_open(&rig, &source_ecs, SERVICE "address: public\nport: 80\n");
+	ck_assert(may_call("ec2:DescribeNetworkInterfaces"));
+	double_close(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control_source_ecs");
@@ -457,6 +478,7 @@ int main(void)
 		an_arn_that_is_too_long_for_an_id_gives_the_tasks_own,
 		a_source_closed_amid_a_call_is_silent,
 		a_fetch_costs_its_calls,
+		interfaces_are_only_asked_for_where_public_addresses_count,
 	};
 
 	tcase_add_loop_test(tcase, life_cycle_and_health_decide_who_is_offered, 0,
