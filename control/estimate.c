@@ -54,39 +54,52 @@ static double calls_per_s(const struct estimate *estimate, size_t index)
 	return source->is_aws ? estimate->calls_x100[index] * 10.0 / source->interval_ms : 0;
 }
 
-double estimate_stretch(const struct estimate *estimate)
+double estimate_stretch(const struct estimate *estimate, size_t index)
 {
 	const struct settings *settings = estimate->settings;
-	double stretch = 1;
+	const struct quota *quota = quota_of(&settings->sources[index]);
+	double rate = 0, stretch;
 
-	for (size_t i = 0; i < settings->source_count; i++) {
-		const struct quota *quota = quota_of(&settings->sources[i]);
-		double rate = 0, allowed;
-
-		if (!quota)
-			continue;
-		for (size_t j = 0; j < settings->source_count; j++)
-			if (same_bucket(&settings->sources[i], &settings->sources[j]))
-				rate += calls_per_s(estimate, j);
-		allowed = (double)settings->api_rate * api_class_worth(quota->class);
-		if (rate * estimate->fleet_size / allowed > stretch)
-			stretch = rate * estimate->fleet_size / allowed;
-	}
-	return stretch;
+	if (!quota)
+		return 1;
+	for (size_t i = 0; i < settings->source_count; i++)
+		if (same_bucket(&settings->sources[index], &settings->sources[i]))
+			rate += calls_per_s(estimate, i);
+	stretch = rate * estimate->fleet_size /
+		  ((double)settings->api_rate * api_class_worth(quota->class));
+	return stretch > 1 ? stretch : 1;
 }
 
-static void print_source(const struct estimate *estimate, size_t index, double stretch, FILE *out)
+/* Of one node, with its interval stretched. */
+static double calls_per_minute(const struct estimate *estimate, size_t index)
+{
+	return calls_per_s(estimate, index) / estimate_stretch(estimate, index) * 60;
+}
+
+static double all_calls_per_minute(const struct estimate *estimate)
+{
+	double calls = 0;
+
+	for (size_t i = 0; i < estimate->settings->source_count; i++)
+		calls += calls_per_minute(estimate, i);
+	return calls;
+}
+
+static void print_source(const struct estimate *estimate, size_t index, FILE *out)
 {
 	const struct source_settings *source = &estimate->settings->sources[index];
-	double calls = calls_per_s(estimate, index) / stretch * 60;
+	double calls = calls_per_minute(estimate, index);
+	double stretch = estimate_stretch(estimate, index);
 
-	fprintf(out, "  %s/%s (%s): every %.4gs, ", source->pool, source->name, source->kind,
-		source->interval_ms / 1000.0 * (source->is_aws ? stretch : 1));
+	fprintf(out, "  %s/%s (%s): every %.4gs", source->pool, source->name, source->kind,
+		source->interval_ms / 1000.0 * stretch);
+	if (stretch > 1)
+		fprintf(out, " (%.2f times as long as configured, for api_rate)", stretch);
 	if (source->is_aws)
-		fprintf(out, "%.1f API calls a minute, %.1f of the fleet\n", calls,
+		fprintf(out, ", %.1f API calls a minute, %.1f of the fleet\n", calls,
 			calls * estimate->fleet_size);
 	else
-		fputs("no API calls\n", out);
+		fputs(", no API calls\n", out);
 }
 
 /* The sources of a pool stand side by side, so the first of them speaks for it. */
@@ -106,32 +119,18 @@ static void print_checks(const struct estimate *estimate, size_t index, FILE *ou
 		source->pool, checks, checks * estimate->fleet_size);
 }
 
-static double calls_per_minute(const struct estimate *estimate, double stretch)
-{
-	double calls = 0;
-
-	for (size_t i = 0; i < estimate->settings->source_count; i++)
-		calls += calls_per_s(estimate, i) / stretch * 60;
-	return calls;
-}
-
 void estimate_print(const struct estimate *estimate, FILE *out)
 {
-	double stretch = estimate_stretch(estimate);
-	double calls = calls_per_minute(estimate, stretch);
+	double calls = all_calls_per_minute(estimate);
 
 	fprintf(out, "load with %d targets a source, in a fleet of %u:\n", ESTIMATE_TARGETS,
 		estimate->fleet_size);
 	for (size_t i = 0; i < estimate->settings->source_count; i++)
-		print_source(estimate, i, stretch, out);
+		print_source(estimate, i, out);
 	for (size_t i = 0; i < estimate->settings->source_count; i++)
 		print_checks(estimate, i, out);
-	fprintf(out, "  in all: %.1f API calls a minute, %.1f of the fleet", calls,
+	fprintf(out, "  in all: %.1f API calls a minute, %.1f of the fleet\n", calls,
 		calls * estimate->fleet_size);
-	if (stretch > 1)
-		fprintf(out, "; AWS intervals are %.2f times as long as configured, for api_rate",
-			stretch);
-	fputc('\n', out);
 }
 
 bool estimate_in_container(void)
@@ -142,7 +141,7 @@ bool estimate_in_container(void)
 bool estimate_warns(const struct estimate *estimate, bool in_container, char *buf, size_t size)
 {
 	const struct settings *settings = estimate->settings;
-	double calls = calls_per_minute(estimate, estimate_stretch(estimate));
+	double calls = all_calls_per_minute(estimate);
 
 	for (size_t i = 0; in_container && i < settings->source_count; i++) {
 		const struct source_settings *source = &settings->sources[i];

@@ -21,8 +21,9 @@ struct estimate {
 	uint32_t fleet_size;        /* at least 1 */
 };
 
-/* At least 1. Calls that share a quota of AWS are added up: those of one place and service. */
-double estimate_stretch(const struct estimate *estimate);
+/* Of the interval of one source, at least 1. Calls that share a quota of AWS are added up, those of
+ * one place and service; others don't suffer with them. */
+double estimate_stretch(const struct estimate *estimate, size_t index);
 
 /* For people, one line a source and one a pool. */
 void estimate_print(const struct estimate *estimate, FILE *out);

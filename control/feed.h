@@ -51,6 +51,7 @@ struct feed {
 	char key[65];    /* of the last-known-good file */
 	struct guard_conf guard;
 	uint32_t interval_ms; /* as configured */
+	double stretch;       /* of it, so that the fleet stays in the budget; 1 at least */
 	struct timer timer;
 	bool running; /* a fetch is under way */
 	bool again;   /* and another is wanted after it */
@@ -90,7 +91,6 @@ struct feed_set {
 	struct journal *journal;
 	uint64_t last_good_max_age_us;
 	uint32_t fleet_size;
-	double stretch; /* of all AWS intervals, so that the fleet stays in its budget; >= 1 */
 };
 
 /* On the list of `set`, with nothing in it but its names. NULL without memory. The caller then sets

@@ -46,20 +46,23 @@ static int make_feed(struct daemon *daemon, struct subscription *sub)
 	return 0;
 }
 
-static double stretch(const struct daemon *daemon)
+/* The whole fleet's calls count, so one source more may make the intervals of others longer. */
+static void stretch_intervals(struct daemon *daemon)
 {
-	struct estimate estimate = {.settings = daemon->settings, .fleet_size = daemon->fleet_size};
 	uint32_t *calls = subscriptions_calls_x100(&daemon->subs, ESTIMATE_TARGETS);
-	double factor = 1;
+	struct estimate estimate = {.settings = daemon->settings,
+				    .calls_x100 = calls,
+				    .fleet_size = daemon->fleet_size};
 	char warning[512];
+	size_t index = 0;
 
-	estimate.calls_x100 = calls;
-	if (calls)
-		factor = estimate_stretch(&estimate);
-	if (calls && estimate_warns(&estimate, estimate_in_container(), warning, sizeof(warning)))
+	if (!calls)
+		return;
+	list_for_each (at, &daemon->subs.all)
+		of_link(at)->feed->stretch = estimate_stretch(&estimate, index++);
+	if (estimate_warns(&estimate, estimate_in_container(), warning, sizeof(warning)))
 		log_event(LOG_WARN, "costly_source", "hint=\"%s\"", warning);
 	free(calls);
-	return factor;
 }
 
 /* Files of sources that are gone, once they would not be used any more either. */
@@ -84,13 +87,15 @@ int feeding_start(struct daemon *daemon)
 
 	feeds->last_good_max_age_us = daemon->settings->last_good_max_age_us;
 	feeds->fleet_size = daemon->fleet_size;
-	feeds->stretch = stretch(daemon);
 	list_for_each (at, &daemon->subs.all)
 		if (!err && !of_link(at)->feed)
 			err = make_feed(daemon, of_link(at));
-	if (!err && !daemon->options->dry_run)
+	if (err)
+		return err;
+	stretch_intervals(daemon);
+	if (!daemon->options->dry_run)
 		sweep_files(daemon);
-	return err;
+	return 0;
 }
 
 /* The settings are asked, not the feeds: on a reload the feed that takes over a source of changed

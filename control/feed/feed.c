@@ -44,8 +44,8 @@ uint32_t feed_interval_ms(const struct feed *feed)
 	uint32_t wanted_ms = feed->source->wanted_interval_ms;
 	double ms = wanted_ms ? wanted_ms : feed->interval_ms;
 
-	if (feed->kind->is_aws && feed->set->stretch > 1)
-		ms *= feed->set->stretch;
+	if (feed->stretch > 1)
+		ms *= feed->stretch;
 	return ms < INTERVAL_MAX_MS ? (uint32_t)ms : INTERVAL_MAX_MS;
 }
 

@@ -20,9 +20,9 @@ START_TEST(a_small_fleet_is_not_stretched)
 	struct settings *settings = with_pools("  - {name: p, discover: " ECS("") "}\n");
 	struct estimate estimate = {settings, (uint32_t[]){200}, 1};
 
-	ck_assert_double_eq(estimate_stretch(&estimate), 1);
+	ck_assert_double_eq(estimate_stretch(&estimate, 0), 1);
 	estimate.fleet_size = 25; /* 2 calls in 10 s, 25 times: just what api_rate grants */
-	ck_assert_double_eq(estimate_stretch(&estimate), 1);
+	ck_assert_double_eq(estimate_stretch(&estimate, 0), 1);
 	settings_free(settings);
 }
 END_TEST
@@ -32,9 +32,9 @@ START_TEST(a_fleet_is_stretched_until_its_calls_fit)
 	struct settings *settings = with_pools("  - {name: p, discover: " ECS("") "}\n");
 	struct estimate estimate = {settings, (uint32_t[]){200}, 100};
 
-	ck_assert_double_eq_tol(estimate_stretch(&estimate), 4, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 0), 4, 1e-9);
 	settings->api_rate = 20;
-	ck_assert_double_eq_tol(estimate_stretch(&estimate), 1, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 0), 1, 1e-9);
 	settings_free(settings);
 }
 END_TEST
@@ -52,7 +52,10 @@ START_TEST(only_calls_that_share_a_bucket_add_up)
 	struct estimate estimate = {settings, (uint32_t[]){100, 200, 200, 250}, 100};
 
 	/* p and q make 0.3 calls a second each node; r makes 0.2, s 0.25. */
-	ck_assert_double_eq_tol(estimate_stretch(&estimate), 6, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 0), 6, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 1), 6, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 2), 4, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 3), 5, 1e-9);
 	settings_free(settings);
 }
 END_TEST
@@ -63,9 +66,9 @@ START_TEST(cloud_map_has_more_room)
 		"  - {name: p, discover: {cloudmap: {namespace: n, service: s, interval: 1s}}}\n");
 	struct estimate estimate = {settings, (uint32_t[]){100}, 100};
 
-	ck_assert_double_eq(estimate_stretch(&estimate), 1);
+	ck_assert_double_eq(estimate_stretch(&estimate, 0), 1);
 	estimate.fleet_size = 200;
-	ck_assert_double_eq_tol(estimate_stretch(&estimate), 2, 1e-9);
+	ck_assert_double_eq_tol(estimate_stretch(&estimate, 0), 2, 1e-9);
 	settings_free(settings);
 }
 END_TEST
@@ -76,7 +79,7 @@ START_TEST(what_asks_no_api_costs_none)
 		"  - {name: p, discover: {file: {path: /x}, dns: {name: a.b, port: 1}}}\n");
 	struct estimate estimate = {settings, (uint32_t[]){100, 100}, 100000};
 
-	ck_assert_double_eq(estimate_stretch(&estimate), 1);
+	ck_assert_double_eq(estimate_stretch(&estimate, 0), 1);
 	settings_free(settings);
 }
 END_TEST
@@ -95,14 +98,13 @@ START_TEST(the_load_is_printed_by_source_and_pool)
 	estimate_print(&estimate, out);
 	fclose(out);
 	ck_assert_str_eq(
-		text,
-		"load with 100 targets a source, in a fleet of 100:\n"
-		"  p/ecs (ecs): every 40s, 3.0 API calls a minute, 300.0 of the fleet\n"
-		"  q/file (file): every 10s, no API calls\n"
-		"  p: each target gets 0.25 health checks a second, 25 of the fleet\n"
-		"  q: no health checks\n"
-		"  in all: 3.0 API calls a minute, 300.0 of the fleet; AWS intervals are 4.00 "
-		"times as long as configured, for api_rate\n");
+		text, "load with 100 targets a source, in a fleet of 100:\n"
+		      "  p/ecs (ecs): every 40s (4.00 times as long as configured, for api_rate), "
+		      "3.0 API calls a minute, 300.0 of the fleet\n"
+		      "  q/file (file): every 10s, no API calls\n"
+		      "  p: each target gets 0.25 health checks a second, 25 of the fleet\n"
+		      "  q: no health checks\n"
+		      "  in all: 3.0 API calls a minute, 300.0 of the fleet\n");
 	free(text);
 	settings_free(settings);
 }

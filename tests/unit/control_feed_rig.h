@@ -139,7 +139,6 @@ static inline void rig_begin(bool with_link)
 	rig.feeds.link = with_link ? (struct link *)&proxy : NULL;
 	rig.feeds.journal = journal_new();
 	rig.feeds.last_good_max_age_us = 24 * RIG_HOUR;
-	rig.feeds.stretch = 1;
 	rig.kind = (struct source_kind){.name = "fake", .fetch = fake_fetch, .close = fake_close};
 	rig.source.kind = &rig.kind;
 	rig.feed = feed_new(&rig.feeds, "api", "fake", &rig.kind);

@@ -70,13 +70,12 @@ START_TEST(polls_keep_their_interval_with_jitter)
 }
 END_TEST
 
-START_TEST(the_fleet_stretches_intervals_of_aws_alone)
+START_TEST(an_interval_is_stretched_for_the_fleet)
 {
 	begin_with_proxy();
-	rig.feeds.stretch = 6;
 	rig_says("a=10.0.0.1:80");
 	ck_assert_uint_le(rig_wait(), 11001);
-	rig.kind.is_aws = true;
+	rig.feed->stretch = 6;
 	rig_says("a=10.0.0.1:80");
 	ck_assert_uint_ge(rig_wait(), 54000);
 	rig_end();
@@ -372,7 +371,7 @@ int main(void)
 		an_answer_is_pushed_and_every_target_noted,
 		the_same_answer_again_is_not_pushed_again,
 		polls_keep_their_interval_with_jitter,
-		the_fleet_stretches_intervals_of_aws_alone,
+		an_interval_is_stretched_for_the_fleet,
 		a_source_may_wish_for_another_interval,
 		an_error_keeps_what_is_in_force_for_ever,
 		an_answer_that_contradicts_itself_changes_nothing,
