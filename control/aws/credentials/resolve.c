@@ -145,7 +145,7 @@ static void fail_last(struct resolve *resolve, const struct aws_error *error)
 {
 	struct aws_error all = *error;
 
-	snprintf(all.text, sizeof(all.text), "no credentials: %.220s%s%.220s", error->text,
+	snprintf(all.text, sizeof(all.text), "no credentials: %.220s%s%.250s", error->text,
 		 resolve->plan.problem[0] ? ". Before it were asked: " : "", resolve->plan.problem);
 	fail_with(resolve, &all);
 }
