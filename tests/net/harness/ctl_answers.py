@@ -26,6 +26,17 @@ def target(name, key, pool="api", state="serving", **more):
         "effective_weight": 100 if state == "serving" else 0,
         "backup": False,
         "max_connections": 0,
+        "unverified": False,
+        "listings": [
+            {
+                "source": "config",
+                "weight": 100,
+                "zone": None,
+                "backup": False,
+                "max_connections": 0,
+                "draining": False,
+            }
+        ],
         "open": 3,
         "sessions": 40,
         "connect_failures": 0,
@@ -68,7 +79,14 @@ def pool(name, targets=2, usable=2, **more):
         "queue_timeouts": 3,
         "max_connections": 0,
         "sources": [
-            {"name": "config", "generation": 4, "pushed": ago(62), "targets": targets},
+            {
+                "name": "config",
+                "kind": None,
+                "generation": 4,
+                "pushed": ago(62),
+                "targets": targets,
+                "unverified": False,
+            },
         ],
         **more,
     }
