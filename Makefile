@@ -26,9 +26,8 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=
 GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
 COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. -I$(BUILD)/skel $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
 LINK      = $(CC) -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(GUARD) $(LDFLAGS)
-XDP_LIBS := -lbpf -lelf -lz
 CON_LIBS := -lcurl -lcares -lexpat -lcrypto
-LIBS     := -lyaml -ljansson -lseccomp -lmnl -lcurl -lmicrohttpd -lm
+LIBS     := -lyaml -ljansson -lseccomp -lmnl -lbpf -lelf -lz -lcurl -lmicrohttpd -lm
 
 # proxy/main.c and proxy/main/ are the composition root; the rest is a library, which tests link too.
 MAIN_SRC := $(wildcard proxy/main.c proxy/main/*.c)
@@ -148,7 +147,7 @@ $(BUILD)/fault/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/fault.o $(BUILD)/libsluice
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 
-$(BUILD)/libsluice.a: $(LIB_OBJ)
+$(BUILD)/libsluice.a: $(LIB_OBJ) $(XDP_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -191,10 +190,6 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/xdp/%.bpf.o
 
 $(XDP_OBJ): | $(SKELETON)
 
-$(BUILD)/libsluicexdp.a: $(XDP_OBJ)
-	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -221,12 +216,6 @@ $(BUILD)/unit/control_%: $(BUILD)/tests/unit/control_%.o $(BUILD)/libsluicecontr
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/control_$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(CON_LIBS) $(LIBS)
-
-$(BUILD)/unit/xdp_%: $(BUILD)/tests/unit/xdp_%.o $(BUILD)/libsluicexdp.a $(BUILD)/libsluice.a | $(BUILD)/.deps-check
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/xdp_$*.c) -o $@ $^ \
-		$$(pkg-config --libs check) $(XDP_LIBS) $(LIBS)
 
 # Tools of tests and benchmarks: each file is one program; aws_*.c are of the AWS client.
 $(filter $(BUILD)/lib/aws_%,$(TOOLS)): $(BUILD)/%: $(BUILD)/tests/%.o $(BUILD)/libsluicecontrol.a $(BUILD)/libsluice.a

@@ -176,3 +176,10 @@ void dial_keepalive(int fd, const struct tcp_conf *tcp)
 	if (tcp->user_timeout_ms)
 		set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms);
 }
+
+void dial_restore(int fd, const struct tcp_conf *tcp)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	dial_keepalive(fd, tcp);
+}

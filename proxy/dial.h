@@ -36,3 +36,7 @@ int dial_error(int fd);
 /* Socket options that only matter once a session lives for seconds: keepalive and
  * TCP_USER_TIMEOUT, tcp(7). */
 void dial_keepalive(int fd, const struct tcp_conf *tcp);
+
+/* The same for an established socket that was made anew, with all that others have from the start.
+ */
+void dial_restore(int fd, const struct tcp_conf *tcp);

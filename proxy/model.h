@@ -31,6 +31,14 @@ enum relay_mode {
 	RELAY_MODES
 };
 
+/* Whether the kernel may translate packets of established sessions by itself (xdp/). */
+enum offload_mode {
+	OFFLOAD_OFF,
+	OFFLOAD_AUTO, /* those that have proved to last */
+	OFFLOAD_FLOW, /* as soon as they are established */
+	OFFLOAD_MODES
+};
+
 enum steer_mode {
 	STEER_HASH, /* the kernel's hash over the 4-tuple */
 	STEER_CPU,  /* the worker whose index is the receiving CPU's */
@@ -165,6 +173,7 @@ struct pool_conf {
 	char *name;
 	enum balance_kind balance;
 	enum relay_mode relay;
+	enum offload_mode offload;
 	struct timeouts_conf timeouts;
 	struct tcp_conf tcp;
 	uint32_t retries;              /* further targets tried after a failed connect */

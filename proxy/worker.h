@@ -17,6 +17,7 @@
 #include "proxy/stats.h"
 
 struct flow_ring;
+struct offload;
 struct pool_mailbox;
 struct session_info;
 struct session_query;
@@ -94,6 +95,7 @@ struct worker_conf {
 	_Atomic uint32_t *total_open; /* sessions over all workers, if there is a limit */
 	uint32_t total_limit;
 	const struct worker_wires *wires; /* NULL: sessions can't wait for a slot */
+	struct offload *offload;          /* NULL: there is none */
 	bool own_fds;                     /* try for an fd table of its own */
 };
 

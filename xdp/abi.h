@@ -54,7 +54,8 @@ enum flow_exit {
 };
 
 /* One direction: what arrives on one leg and leaves on the other. Written by user space before it
- * is found by a key; later only by the program, but for state, flags, kernel_end and the MACs. */
+ * is found by a key; later only by the program, but for state, flags, the kernel_* marks and the
+ * MACs. */
 struct flow {
 	/* What the packet becomes. */
 	__be32 source[4]; /* IPv4: the first alone */
@@ -67,6 +68,7 @@ struct flow {
 	__u32 tsecr_delta;
 	__u32 exit_ifindex;
 	__u32 kernel_end; /* FLOW_KERNEL_PENDING: in this leg's sequence space, as acknowledged */
+	__u32 kernel_seq; /* and what the kernel expects next: it believes no ACK from beyond */
 	__u16 out_mss;    /* payload and options of one segment that the other leg takes */
 	__u8 state;       /* enum flow_state */
 	__u8 flags;       /* enum flow_flag */
@@ -88,6 +90,7 @@ struct flow {
 	__u32 last_ack;    /* the highest that arrived */
 	__u32 seq_end;     /* the highest that arrived, FIN included */
 	__u32 last_window; /* as arrived, scaled: what this leg's peer offers */
+	__u32 edge;        /* what this leg's peer may send up to, as it was told */
 	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
 	__u64 last_ns;     /* bpf_ktime_get_ns() of the last packet */
 	__u64 packets;

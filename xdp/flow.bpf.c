@@ -203,6 +203,30 @@ static __always_inline void fix_checksum_slowly(struct __sk_buff *skb, bool ipv6
 	bpf_l4_csum_replace(skb, at, 0, fold(addresses), BPF_F_PSEUDO_HDR);
 }
 
+/* The same, where no address changes. */
+static __always_inline void fix_own_checksum(struct __sk_buff *skb, struct tcphdr *tcp, __u8 kind,
+					     bool ipv6, __u64 sum)
+{
+	if (kind == NONE_KNOWN)
+		bpf_l4_csum_replace(skb, TCP_AT(ipv6) + offsetof(struct tcphdr, check), 0,
+				    fold(sum), 0);
+	else if (kind != CHECKSUM_PARTIAL)
+		tcp->check = ~fold((__u64)(__u16)~tcp->check + sum);
+}
+
+static __always_inline int pass_ack(struct __sk_buff *skb, const struct segment *segment, bool ipv6)
+{
+	struct tcphdr *tcp = (void *)(long)skb->data + TCP_AT(ipv6);
+	__u8 kind = checksum_kind(skb);
+	__u64 sum;
+
+	if ((void *)(tcp + 1) > (void *)(long)skb->data_end)
+		return TC_NEXT;
+	sum = ack_kernel(tcp, segment->flow);
+	fix_own_checksum(skb, tcp, kind, ipv6, sum);
+	return TC_NEXT;
+}
+
 /* Options in any layout. Pointers into the packet are stale afterwards, whatever comes of it. */
 static __always_inline bool rewrite_other_options(struct __sk_buff *skb, __u32 at,
 						  const struct segment *segment, __u64 *sum)
@@ -343,6 +367,8 @@ static __always_inline int splice(struct __sk_buff *skb, bool ipv6)
 		break;
 	case VERDICT_DROP:
 		return TC_DROP;
+	case VERDICT_ACK:
+		return pass_ack(skb, &segment, ipv6);
 	default:
 		return TC_NEXT;
 	}
@@ -369,6 +395,28 @@ int flow_ingress(struct __sk_buff *skb)
 
 /* --- tc egress: what the kernel itself would still send for an active flow --- */
 
+/* What the kernel still owes its peer carries an acknowledgement from before packets were
+ * translated; one that is too old makes a peer drop the segment, data and all (RFC 5961, 5.2). So
+ * it says what the other peer has acknowledged since. */
+static __always_inline void freshen(struct __sk_buff *skb, const struct flow *flow, __u32 index,
+				    bool ipv6)
+{
+	struct tcphdr *tcp = (void *)(long)skb->data + TCP_AT(ipv6);
+	__u8 kind = checksum_kind(skb);
+	__u32 ack, other_index = index ^ 1;
+	struct flow *other = bpf_map_lookup_elem(&flows, &other_index);
+	__be32 before;
+
+	if (!other || (void *)(tcp + 1) > (void *)(long)skb->data_end || !tcp->ack)
+		return;
+	before = tcp->ack_seq;
+	ack = other->last_ack - flow->seq_delta;
+	if (!is_after(ack, bpf_ntohl(before)))
+		return;
+	tcp->ack_seq = bpf_htonl(ack);
+	fix_own_checksum(skb, tcp, kind, ipv6, changed(before, tcp->ack_seq));
+}
+
 static __always_inline int guard(struct __sk_buff *skb, bool ipv6)
 {
 	void *data = (void *)(long)skb->data;
@@ -379,8 +427,12 @@ static __always_inline int guard(struct __sk_buff *skb, bool ipv6)
 	if (!find(data, end, skb->len, ipv6, true, &index, &length))
 		return TC_NEXT;
 	flow = bpf_map_lookup_elem(&flows, &index);
-	if (!flow || flow->state != FLOW_ACTIVE || flow->flags & FLOW_KERNEL_PENDING)
+	if (!flow || flow->state != FLOW_ACTIVE)
 		return TC_NEXT;
+	if (flow->flags & FLOW_KERNEL_PENDING) {
+		freshen(skb, flow, index, ipv6);
+		return TC_NEXT;
+	}
 	count(FLOW_COUNT_GUARDED);
 	return TC_DROP;
 }
@@ -479,6 +531,9 @@ static __always_inline int splice_xdp(struct xdp_md *ctx, bool ipv6)
 		break;
 	case VERDICT_DROP:
 		return XDP_DROP;
+	case VERDICT_ACK:
+		tcp->check = ~fold((__u64)(__u16)~tcp->check + ack_kernel(tcp, segment.flow));
+		return XDP_PASS;
 	default:
 		return XDP_PASS;
 	}

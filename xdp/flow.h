@@ -43,7 +43,7 @@ struct flow_interface {
 	bool loopback;
 };
 
-struct flow_conf {
+struct flow_setup {
 	uint32_t sessions;    /* at most; two flows each */
 	const char *pin_path; /* a directory on bpffs, made if need be; NULL: nothing is pinned */
 	const char *cgroup;   /* of this process, e.g. /sys/fs/cgroup/x; NULL: found */
@@ -53,7 +53,7 @@ struct flow_conf {
 
 /* Load (or take over what is pinned, if its ABI_VERSION and size are ours), attach. Needs CAP_BPF
  * and CAP_NET_ADMIN (CAP_SYS_ADMIN before 5.8). 0 or -errno, with a sentence in `ret_problem`. */
-int flow_open(const struct flow_conf *conf, struct flow_engine **ret_engine, char *ret_problem,
+int flow_open(const struct flow_setup *conf, struct flow_engine **ret_engine, char *ret_problem,
 	      size_t size);
 
 /* Detach and unpin; or leave all as it is for the next process. */
@@ -75,13 +75,13 @@ enum flow_refusal {
 	FLOW_BUSY, /* something is queued, unsent or out of order: later perhaps */
 	FLOW_MSS,  /* what one side sends would not fit the other */
 	FLOW_ECN,
-	FLOW_CLOCK,              /* microsecond timestamps */
-	FLOW_SIGNED,             /* MD5 or AO */
-	FLOW_FAMILY,             /* IPv4 on one leg and IPv6 on the other; Unix sockets */
-	FLOW_ROUTE,              /* no way out, or an interface that has no program */
-	FLOW_FULL,               /* no slot */
-	FLOW_TUPLE,              /* the tuple is in use: an older flow's last minute */
-	FLOW_ERROR,              /* a system call failed */
+	FLOW_CLOCK,  /* microsecond timestamps */
+	FLOW_SIGNED, /* MD5 or AO */
+	FLOW_FAMILY, /* IPv4 on one leg and IPv6 on the other; Unix sockets */
+	FLOW_ROUTE,  /* no way out, or an interface that has no program */
+	FLOW_FULL,   /* no slot */
+	FLOW_TUPLE,  /* the tuple is in use: an older flow's last minute */
+	FLOW_ERROR,  /* a system call failed */
 	FLOW_REFUSALS
 };
 

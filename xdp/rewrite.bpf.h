@@ -338,6 +338,7 @@ static __always_inline __u64 rewrite_tcp(struct tcphdr *tcp, const struct flow *
 enum verdict {
 	VERDICT_NONE, /* no flow of ours: as if we were not there */
 	VERDICT_UP,   /* of a flow, but the kernel's */
+	VERDICT_ACK,  /* an acknowledgement that the kernel is owed: see ack_kernel() */
 	VERDICT_DROP,
 	VERDICT_TRANSLATE,
 };
@@ -393,27 +394,53 @@ static __always_inline bool is_for_kernel(const struct segment *segment)
 	       !segment->rst && !is_after(segment->ack, segment->flow->kernel_end);
 }
 
+/* While the kernel still moves bytes of its own on these connections, what it was sent and what it
+ * offered is not known to the last byte: then whatever is near is believed. */
+#define NEAR (1u << 30)
+
+static __always_inline bool is_near(const struct segment *segment, __u32 a, __u32 b)
+{
+	return segment->flow->flags & FLOW_KERNEL_PENDING && a - b + NEAR < 2 * NEAR;
+}
+
 /* Acknowledges what was sent, or what was long acknowledged: nobody who guesses gets this right. */
 static __always_inline bool acks_what_was_sent(const struct segment *segment)
 {
 	__u32 sent = segment->other->seq_end + segment->other->seq_delta;
 
-	return segment->has_ack && sent - segment->ack < 1u << 30;
+	if (!segment->has_ack)
+		return false;
+	return sent - segment->ack < NEAR || is_near(segment, sent, segment->ack);
 }
 
-/* Stands within what the receiver of this direction offers to take, or repeats what it has. */
+/* Stands within what its sender was offered, or repeats what it sent before. */
 static __always_inline bool is_in_window(const struct segment *segment, __u32 end)
 {
-	__u32 taken = segment->other->last_ack - segment->flow->seq_delta;
-
-	return !is_after(end, taken + segment->other->last_window + 1) &&
-	       taken - segment->seq + (1u << 30) < 1u << 31;
+	return segment->flow->edge - end < NEAR || is_near(segment, segment->flow->edge, end);
 }
 
+/* Where its sender stands, or where its receiver said that it stands: elsewhere a reset is answered
+ * and not believed (RFC 5961, 3.2). */
+static __always_inline bool resets_exactly(const struct segment *segment)
+{
+	return segment->seq == segment->flow->seq_end ||
+	       segment->seq == segment->other->last_ack - segment->flow->seq_delta;
+}
+
+/* What it acknowledges, and what its sender offers from there on. Windows are rounded up when they
+ * are scaled anew, and one beyond the edge is how a window is probed. */
 static __always_inline void note_ack(const struct segment *segment)
 {
-	if (acks_what_was_sent(segment) && is_after(segment->ack, segment->flow->last_ack))
+	__u32 edge = segment->ack - segment->other->seq_delta + segment->window +
+		     (1u << (segment->other->window_in & 15)) + 1;
+
+	if (!acks_what_was_sent(segment))
+		return;
+	if (is_after(segment->ack, segment->flow->last_ack))
 		segment->flow->last_ack = segment->ack;
+	segment->flow->last_window = segment->window;
+	if (is_after(edge, segment->other->edge))
+		segment->other->edge = edge;
 }
 
 static __always_inline enum verdict decide(const struct segment *segment)
@@ -443,9 +470,20 @@ static __always_inline enum verdict decide(const struct segment *segment)
 	if (is_for_kernel(segment)) {
 		note_ack(segment);
 		count(FLOW_COUNT_PASSED_ACKS);
-		return VERDICT_UP;
+		return VERDICT_ACK;
 	}
 	return VERDICT_TRANSLATE;
+}
+
+/* Its sender may be far ahead of what the kernel has seen of it, and the kernel drops what is out
+ * of its window, acknowledgement and all: so it stands where the kernel expects it. Returns what
+ * that adds to the sum. */
+static __always_inline __u64 ack_kernel(struct tcphdr *tcp, const struct flow *flow)
+{
+	__be32 before = tcp->seq;
+
+	tcp->seq = bpf_htonl(flow->kernel_seq);
+	return changed(before, tcp->seq);
 }
 
 /* A FIN or RST goes by, or the acknowledgement of a FIN is awaited. */
@@ -480,13 +518,14 @@ static __always_inline void note_segment(const struct segment *segment)
 	__u32 end = segment->seq + segment->payload + (segment->fin ? 1 : 0);
 
 	__sync_fetch_and_add(&flow->packets, 1);
-	if (!is_in_window(segment, end) || (segment->has_ack && !acks_what_was_sent(segment)))
+	if (segment->rst ? !resets_exactly(segment) : !is_in_window(segment, end))
+		return;
+	if (segment->has_ack && !segment->rst && !acks_what_was_sent(segment))
 		return;
 	flow->last_ns = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&flow->bytes, segment->payload);
 	if (!segment->rst) {
 		note_ack(segment);
-		flow->last_window = segment->window;
 		if (is_after(end, flow->seq_end))
 			flow->seq_end = end;
 	}

@@ -27,7 +27,8 @@ static const char *const sort_names[SESSION_SORTS] = {
 static const char *const phase_names[SESSION_PHASES] = {
 	[SESSION_PHASE_ACCEPTED] = "accepted", [SESSION_PHASE_GREETING] = "greeting",
 	[SESSION_PHASE_QUEUED] = "queued",     [SESSION_PHASE_DIALING] = "dialing",
-	[SESSION_PHASE_RELAYING] = "relaying", [SESSION_PHASE_FLUSHING] = "flushing",
+	[SESSION_PHASE_RELAYING] = "relaying", [SESSION_PHASE_OFFLOADED] = "offloaded",
+	[SESSION_PHASE_FLUSHING] = "flushing",
 };
 
 static int by_id(const void *a, const void *b)
@@ -59,6 +60,13 @@ static int (*const orders[SESSION_SORTS])(const void *, const void *) = {
 	[SESSION_SORT_BYTES] = by_bytes,
 	[SESSION_SORT_AGE] = by_age,
 };
+
+static const char *relay_name(const struct session_info *info)
+{
+	if (info->phase == SESSION_PHASE_OFFLOADED)
+		return "flow";
+	return info->spliced ? "splice" : "copy";
+}
 
 static json_t *address(const struct addr *addr)
 {
@@ -92,7 +100,7 @@ static json_t *session_item(const void *of, size_t index)
 			    {"idle_ms", json_integer((json_int_t)info->idle_ms)},
 			    {"client_bytes", json_integer((json_int_t)info->client_bytes)},
 			    {"backend_bytes", json_integer((json_int_t)info->backend_bytes)},
-			    {"relay", json_string(info->spliced ? "splice" : "copy")},
+			    {"relay", json_string(relay_name(info))},
 			    {"retries", json_integer(info->retries)},
 			    {"worker", json_integer(info->worker)}),
 			ends_json(info));

@@ -187,6 +187,7 @@ int config_build_pool(struct fields fields, struct pool_conf *pool)
 
 	pool->balance = (enum balance_kind)fields_number(&fields, "balance");
 	pool->relay = (enum relay_mode)fields_number(&fields, "relay");
+	pool->offload = (enum offload_mode)fields_number(&fields, "offload");
 	pool->proxy_protocol = (enum proxy_send)fields_number(&fields, "proxy_protocol");
 	pool->proxy_crc32c = fields_number(&fields, "proxy_crc32c");
 	build_timeouts(fields_part(&fields, "timeouts"), &pool->timeouts);

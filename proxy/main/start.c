@@ -137,6 +137,7 @@ static struct worker_conf worker_conf_for(struct supervisor *sv, unsigned index)
 		.total_limit = sv->total_limit,
 		.own_fds = limits->own_fds,
 		.wires = &sv->wires,
+		.offload = sv->offload,
 	};
 }
 
@@ -185,7 +186,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
  * (socket(7), SO_REUSEPORT), and a later process binds as that user too. */
 static int become_user(const struct config *config)
 {
-	int err = sandbox_drop_user(config->user, true);
+	int err = sandbox_drop_user(config->user, SANDBOX_KEEP_PORTS | SANDBOX_KEEP_OFFLOAD);
 
 	if (err)
 		log_event(LOG_ERROR, "user_not_changed", "user=%s error=\"%s\"", config->user,
@@ -237,6 +238,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 		err = become_user(config);
 	if (!err) {
 		limits_derive(config, &sv->limits);
+		fastpath_start(sv, config);
 		err = listeners_bind(sv, config, &bindings);
 	}
 	if (!err)
@@ -307,6 +309,7 @@ void supervisor_finish(struct supervisor *sv)
 	log_event(LOG_INFO, "stopped", "sessions=%llu", (unsigned long long)crew_sessions(sv));
 	source_ports_stop(sv);
 	stop_workers(sv);
+	fastpath_stop(sv);
 	for (unsigned i = 0; i < sv->limits.workers; i++)
 		flow_ring_free(sv->rings[i]);
 	free(sv->rings);

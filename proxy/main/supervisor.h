@@ -23,6 +23,7 @@ struct events;
 struct flow_ring;
 struct flowlog;
 struct health;
+struct offload;
 struct options;
 struct registry;
 struct resolver;
@@ -62,6 +63,7 @@ struct supervisor {
 	struct timer publish_timer; /* a change that workers don't know yet */
 	struct timer tick_timer;    /* the registry's */
 	struct worker_wires wires;
+	struct offload *offload; /* NULL: no pool wants it, or it cannot be had */
 	struct worker **workers;
 	struct worker_counts **counts; /* theirs, same order */
 	unsigned worker_count;
@@ -150,6 +152,11 @@ int listeners_listen(struct supervisor *sv, const struct config *config, struct 
 /* counters.c */
 struct stats_sum;
 void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
+
+/* fastpath.c: the kernel's fast path, if some pool wants it: before sockets are bound, so that the
+ * keeper of its sockets has none of them. Without it everything is relayed, which is said once. */
+void fastpath_start(struct supervisor *sv, const struct config *config);
+void fastpath_stop(struct supervisor *sv);
 
 /* publish.c: the registry, what it holds of a configuration, and a snapshot of that for every
  * worker. 0 or -errno. */

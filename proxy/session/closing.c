@@ -215,6 +215,7 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 {
 	struct session_env *env = session->env;
 
+	session_leave_offload(session);
 	session_move(session, SESSION_CLOSED);
 	session->reason = (uint8_t)reason;
 	report(session);

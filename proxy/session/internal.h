@@ -2,12 +2,18 @@
  *
  * What the files of a session share: session.c tells the story, choose.c finds it a backend by its
  * key.c, or lets it wait for one (queue.c), greeting.c hears and says what comes before the
- * payload, closing.c ends it, timing.c watches its clocks, cache.c keeps its memory.
+ * payload, offload.c hands it over to
+ * the kernel and takes it back, closing.c ends it, timing.c watches its clocks, cache.c keeps its
+ * memory.
  */
 #pragma once
 
+#include <sys/epoll.h>
+
 #include "proxy/pool_state.h"
 #include "proxy/session/session.h"
+
+#define SESSION_LEG_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 
 /* What a session must know that waits for a slot, or whose first attempt failed. On its own, so
  * that the many who need no more than one attempt keep no memory for it. */
@@ -106,6 +112,25 @@ void session_arm_relaying(struct session *session); /* for the nearest of its cl
 
 /* timing.c: a peer stopped reading; see in time that TCP_USER_TIMEOUT does not take it for dead. */
 void session_watch_window(struct session *session);
+
+/* offload.c: after bytes moved: hand it over to the kernel, if its pool wants that and it is fit.
+ */
+void session_offer(struct session *session);
+
+/* offload.c: its figures, from the kernel's tables. OFFLOADED only. */
+void session_take_figures(struct session *session);
+
+/* offload.c: see how a session does that has no sockets here; ask it back if something is due. */
+void session_look(struct session *session);
+
+/* offload.c: it ends, however far it got. */
+void session_leave_offload(struct session *session);
+
+/* timing.c: when something is due, CLOCK_MONOTONIC in microseconds; UINT64_MAX: nothing. */
+uint64_t session_relaying_due(const struct session *session);
+
+/* session.c: bytes that went by, one way. */
+void session_account(struct session *session, uint64_t received, uint64_t sent, bool to_backend);
 
 /* cache.c */
 struct session *session_alloc(struct session_cache *cache); /* zeroed, or NULL */

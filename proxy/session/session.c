@@ -27,8 +27,6 @@
 #include "proxy/slab.h"
 #include "proxy/target.h"
 
-#define LEG_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
-
 static void on_client_event(struct loop_source *source, uint32_t events);
 static void on_backend_event(struct loop_source *source, uint32_t events);
 static void on_ready(struct loop_task *task);
@@ -44,7 +42,10 @@ static const bool transitions[SESSION_STATES][SESSION_STATES] = {
 	[SESSION_DIALING] = {[SESSION_ACCEPTED] = true, /* a retry selects again */
 			     [SESSION_RELAYING] = true,
 			     [SESSION_CLOSED] = true},
-	[SESSION_RELAYING] = {[SESSION_FLUSHING] = true, [SESSION_CLOSED] = true},
+	[SESSION_RELAYING] =
+		{[SESSION_OFFLOADED] = true, [SESSION_FLUSHING] = true, [SESSION_CLOSED] = true},
+	[SESSION_OFFLOADED] = {[SESSION_RELAYING] = true, /* it was asked back */
+			       [SESSION_CLOSED] = true},
 	[SESSION_FLUSHING] = {[SESSION_CLOSED] = true},
 };
 
@@ -119,7 +120,7 @@ bool session_watch_client(struct session *session)
 	if (session->client.registered)
 		return true;
 	session->client.registered = true;
-	if (!loop_add(&session->env->loop, &session->client.source, LEG_EVENTS))
+	if (!loop_add(&session->env->loop, &session->client.source, SESSION_LEG_EVENTS))
 		return true;
 	session_end(session, REASON_NO_MEMORY, RESET_BOTH);
 	return false;
@@ -170,7 +171,7 @@ void session_connected(struct session *session)
 }
 
 /* Count what one run of a relay moved, and note first bytes. */
-static void account(struct session *session, uint64_t received, uint64_t sent, bool to_backend)
+void session_account(struct session *session, uint64_t received, uint64_t sent, bool to_backend)
 {
 	struct session_env *env = session->env;
 	struct target_counts *target = &session->target->counts[env->worker].c;
@@ -211,7 +212,7 @@ void session_run_relay(struct session *session, bool to_backend)
 	env->kit.now_us = env->loop.now_us;
 	result = relay_run(relay, from, to, session->pool->pool->conf->relay, &env->kit);
 	__atomic_store_n(&env->counts->buffer_bytes, env->kit.slab->used, __ATOMIC_RELAXED);
-	account(session, relay->bytes - received, relay->sent_bytes - sent, to_backend);
+	session_account(session, relay->bytes - received, relay->sent_bytes - sent, to_backend);
 	if (result == RELAY_AGAIN)
 		loop_ready(&env->loop, &session->task);
 	if (result == RELAY_DONE && !session->first_fin) {
@@ -232,6 +233,8 @@ void session_pump(struct session *session)
 		session_end(session, session->first_fin, RESET_NONE);
 	else if (session->to_backend.blocked || session->to_client.blocked)
 		session_watch_window(session);
+	else if (session->env->door)
+		session_offer(session);
 }
 
 /* Remember what an edge told. SO_ERROR clears the socket's error, so it is kept in the leg: a

@@ -9,9 +9,11 @@
  *   |           v                |
  *  ACCEPTED -> DIALING ----------+
  *   |  ^  |      |   \
- *   v  |  |      |    +-> RELAYING -----------+
- *  QUEUED |      |            |               |   QUEUED: every target is full
- *   |     |      |            v               |
+ *   v  |  |      |    +-> RELAYING -----------+   OFFLOADED: no packet passes us
+ *  QUEUED |      |        |   |  ^            |   QUEUED: every target is full
+ *   |     |      |        |   v  |            |
+ *   |     |      |        | OFFLOADED --------+
+ *   |     |      |        v                   |
  *   |     |      |        FLUSHING            |   one leg failed: what it sent is delivered
  *   |     |      |            |               |   to the other before that one is reset
  *   v     v      v            v               v
@@ -33,6 +35,8 @@
 struct flow_ring;
 struct greeting;
 struct listener_stats;
+struct offload_door;
+struct offload_ticket;
 struct pool_mailbox;
 struct session_cache;
 struct session_search;
@@ -46,6 +50,7 @@ struct session_env {
 	struct worker_counts *counts;
 	struct session_cache *cache;
 	struct view **view; /* the worker's newest, to choose targets by; NULL: each its own */
+	struct offload_door *door;    /* NULL: every session stays on its relay */
 	struct pool_mailbox *mailbox; /* NULL: nobody can wait for a slot */
 	struct loop_source granted;   /* its eventfd */
 	struct timer queue_timer;     /* looks again for those who wait for `connect_rate` */
@@ -66,6 +71,7 @@ enum session_state {
 	SESSION_QUEUED,
 	SESSION_DIALING,
 	SESSION_RELAYING,
+	SESSION_OFFLOADED, /* the kernel translates its packets; it has no socket here */
 	SESSION_FLUSHING,
 	SESSION_CLOSED,
 	SESSION_STATES
@@ -86,6 +92,7 @@ struct session {
 	struct listener_stats *listener_stats;
 	struct target *target;         /* reserved, or NULL */
 	struct greeting *greeting;     /* what its PROXY header said; NULL: it had none */
+	struct offload_ticket *ticket; /* on its way to the kernel, there, or on its way back */
 	struct session_search *search; /* until it is connected, if that takes more than one try */
 	struct port_lease lease;
 	uint64_t id;
@@ -98,6 +105,7 @@ struct session {
 	uint32_t connect_us;       /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
+	uint8_t turns; /* of both relays, since it could be offloaded */
 	uint8_t retries;
 	uint8_t state;           /* enum session_state */
 	uint8_t reason;          /* enum reason, once it is known */
@@ -110,6 +118,7 @@ struct session {
 	bool is_probe : 1;       /* it said so (LOCAL), or never said a byte */
 	bool target_held : 1;    /* with a reference: our own view may not know the target */
 	bool cross_zone : 1;     /* the target is in another zone */
+	bool stays : 1;          /* it cannot be offloaded, ever */
 	bool closing_target : 1; /* `closing` is about the target, not about the session */
 };
 

@@ -56,7 +56,7 @@ static uint64_t window_due(const struct session *session)
 }
 
 /* The nearest point at which a relaying session wants to be looked at. */
-static uint64_t relaying_due(const struct session *session)
+uint64_t session_relaying_due(const struct session *session)
 {
 	const struct timeouts_conf *limits = &session->pool->pool->conf->timeouts;
 	uint64_t due = after(session->active_us, limits->idle_ms);
@@ -90,7 +90,7 @@ static void arm_at(struct session *session, uint64_t due_us)
 
 void session_arm_relaying(struct session *session)
 {
-	arm_at(session, relaying_due(session));
+	arm_at(session, session_relaying_due(session));
 }
 
 void session_watch_window(struct session *session)
@@ -247,6 +247,9 @@ void session_on_timer(struct timer *timer)
 	case SESSION_RELAYING:
 		on_relaying_timer(session);
 		break;
+	case SESSION_OFFLOADED:
+		session_look(session);
+		break;
 	case SESSION_FLUSHING:
 		session_flush(session);
 		break;
@@ -271,6 +274,8 @@ void session_close(struct session *session, enum reason reason, uint32_t delay_m
 	session->closing_until_us = until_us;
 	if (session->state == SESSION_RELAYING)
 		session_arm_relaying(session);
+	else if (session->state == SESSION_OFFLOADED)
+		loop_arm(&session->env->loop, &session->timer, delay_ms);
 }
 
 void session_close_for_target(struct session *session, enum reason reason, uint32_t delay_ms,

@@ -27,7 +27,9 @@
 #include "proxy/base/sandbox.h"
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
+#include "proxy/offload.h"
 #include "proxy/pool_state.h"
+#include "proxy/session/offload.h"
 #include "proxy/session/sweep.h"
 #include "proxy/worker/channel.h"
 #include "proxy/worker/internal.h"
@@ -111,11 +113,20 @@ static void on_trim(struct timer *timer)
 	loop_arm(&worker->sessions.loop, &worker->trim, PIPE_TRIM_MS);
 }
 
+/* Of the door to the offload; -1: there is none. */
+static int offload_fd(const struct worker *worker)
+{
+	const struct worker_conf *conf = &worker->conf;
+
+	return conf->offload ? offload_worker_fd(conf->offload, conf->index) : -1;
+}
+
 static bool is_kept(const struct worker *worker, int fd)
 {
 	const struct worker_wires *wires = worker->conf.wires;
 
-	if (fd == worker->control.fd || (wires && fd == wires->outlier_fd))
+	if (fd == worker->control.fd || (wires && fd == wires->outlier_fd) ||
+	    fd == offload_fd(worker))
 		return true;
 	for (unsigned i = 0; wires && i < wires->count; i++)
 		if (fd == wires->mailboxes[i].event_fd)
@@ -128,6 +139,8 @@ static int last_kept(const struct worker *worker)
 	const struct worker_wires *wires = worker->conf.wires;
 	int last = worker->control.fd;
 
+	if (offload_fd(worker) > last)
+		last = offload_fd(worker);
 	if (wires && wires->outlier_fd > last)
 		last = wires->outlier_fd;
 	for (unsigned i = 0; wires && i < wires->count; i++)
@@ -200,6 +213,9 @@ static int open_resources(struct worker *worker)
 		return -ENOMEM;
 	ports_set_range(env->ports, worker->conf.port_low, worker->conf.port_high);
 	err = session_queue_start(env);
+	if (!err && worker->conf.offload)
+		err = offload_door_open(worker->conf.offload, worker->conf.index, &env->loop,
+					&session_offload_owner, &env->door);
 	if (!err)
 		err = worker_take_view(worker, worker->conf.snapshot);
 	if (err)
@@ -233,6 +249,7 @@ static void close_resources(struct worker *worker)
 		listener_stop(container_of(link, struct listener, link));
 	worker_abort_sessions(worker);
 	session_sweep_stop_all(env);
+	offload_door_close(env->door);
 	loop_reap(&env->loop);
 	view_put(worker->view);
 	pipe_cache_fini(&worker->pipes);

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom in proxy/ and control/. ROWS is the house of proxy/, top floor first.
+"""Who may include whom in proxy/, control/ and xdp/. ROWS is the house of proxy/, top floor first.
 
 A module (a .c, its .h, or the folder of that name) includes from its own row and from those below,
 never from above, and no two modules include each other round a circle. A file in no row is an
 error: whoever adds one decides where it stands. control/ is another program: it includes its own
-headers and proxy/base, nothing else of proxy/.
+headers and proxy/base, nothing else of proxy/. xdp/ is a library: it includes itself and
+proxy/base, its kernel programs only itself; `offload` alone includes it.
 """
 import pathlib
 import re
@@ -33,6 +34,9 @@ DATA = {"proxy/model.h", "proxy/reason.h", "proxy/snapshot.h"}
 PART_OF = {"flowformat": "flowlog", "flowring": "flowlog", "options_help": "options",
            "pool_state": "target"}
 
+# What kernel programs read beside their own files.
+KERNEL_SIDE = {"abi.h", "kernel.h"}
+
 FLOOR = {module: floor for floor, row in enumerate(reversed(ROWS)) for module in row}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
@@ -54,6 +58,8 @@ def check_include(path, number, header, edges):
     """The complaint about one include, or None; `edges` learns who uses whom."""
     place = f"{path}:{number}"
     user = module_of(path)
+    if header.startswith("xdp/") and user == "offload":
+        return None
     if not header.startswith("proxy/"):
         return f'{place}: "{header}": proxy/ includes nothing outside proxy/'
     used = module_of(header)
@@ -73,6 +79,14 @@ def check_control(path):
     for number, header in includes(path):
         if not header.startswith(("control/", "proxy/base/")):
             yield f'{path}:{number}: "{header}": control/ includes only itself and proxy/base'
+
+
+def check_xdp(path):
+    """The complaints about what a file of xdp/ includes; *.skel.h is made from the programs."""
+    allowed = ("xdp/",) if ".bpf." in path.name or path.name in KERNEL_SIDE else ("xdp/", "proxy/base/")
+    for number, header in includes(path):
+        if not header.startswith(allowed) and not header.endswith(".skel.h"):
+            yield f'{path}:{number}: "{header}": xdp/ includes only itself and proxy/base'
 
 
 def find_circle(edges):
@@ -104,6 +118,8 @@ def main():
             complaints.append(check_include(path, number, header, edges))
     for path in sorted(pathlib.Path("control").rglob("*.[ch]")):
         complaints.extend(check_control(path))
+    for path in sorted(pathlib.Path("xdp").rglob("*.[ch]")):
+        complaints.extend(check_xdp(path))
     circle = find_circle(edges)
     if circle:
         complaints.append("circle: " + " > ".join(circle))

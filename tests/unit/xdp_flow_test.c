@@ -80,7 +80,7 @@ static void open_engine(void)
 {
 	struct flow_interface lo = {
 		.ifindex = if_nametoindex("lo"), .name = "lo", .loopback = true};
-	struct flow_conf conf = {.sessions = 16, .interfaces = &lo, .interface_count = 1};
+	struct flow_setup conf = {.sessions = 16, .interfaces = &lo, .interface_count = 1};
 	char problem[256] = "";
 	int err = flow_open(&conf, &engine, problem, sizeof(problem));
 

@@ -233,7 +233,7 @@ static int load(struct flow_engine *engine, char *problem, size_t size)
 	return err ? say(problem, size, err, "no memory for slots") : 0;
 }
 
-static int attach_all(struct flow_engine *engine, const struct flow_conf *conf, char *problem,
+static int attach_all(struct flow_engine *engine, const struct flow_setup *conf, char *problem,
 		      size_t size)
 {
 	int err = attach_snapshots(engine, conf->cgroup);
@@ -253,7 +253,7 @@ static int attach_all(struct flow_engine *engine, const struct flow_conf *conf, 
 	return 0;
 }
 
-int flow_open(const struct flow_conf *conf, struct flow_engine **ret_engine, char *ret_problem,
+int flow_open(const struct flow_setup *conf, struct flow_engine **ret_engine, char *ret_problem,
 	      size_t size)
 {
 	struct flow_engine *engine = calloc(1, sizeof(*engine));

@@ -44,10 +44,11 @@ int flow_snapshot(int fd, struct snapshot_tcp *ret_snapshot)
 	return 0;
 }
 
+/* Nothing of ours is unsent, so that what is translated does not overtake it; bytes that wait to be
+ * read are no matter, as they are relayed before the flow is settled. */
 static bool is_idle(const struct snapshot_tcp *leg)
 {
-	return leg->rcv_nxt == leg->copied_seq && leg->write_seq == leg->snd_nxt &&
-	       !leg->out_of_order;
+	return leg->write_seq == leg->snd_nxt && !leg->out_of_order;
 }
 
 static bool is_known(const struct addr *addr)
@@ -198,9 +199,11 @@ static void fill_one(struct flow_engine *engine, uint32_t index, const struct fl
 	flow->exit = exit_of(engine, legs->ifindex[leg], legs->ifindex[!leg]);
 	flow->out_mss = room_of(out);
 	flow->kernel_end = in->write_seq;
+	flow->kernel_seq = in->rcv_nxt;
 	flow->last_ack = in->snd_una;
 	flow->seq_end = in->rcv_nxt;
 	flow->last_window = in->snd_wnd;
+	flow->edge = in->rcv_nxt + in->rcv_wnd;
 	flow->last_ns = clock_us() * 1000;
 	flow->serial = serial;
 	__atomic_store_n(&flow->state, FLOW_ACTIVE, __ATOMIC_RELEASE);
@@ -295,14 +298,16 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 	bool settled = true;
 
 	for (unsigned leg = 0; leg < 2; leg++) {
-		uint32_t taken = now[leg].rcv_nxt - legs->before[leg].rcv_nxt;
+		uint32_t taken = now[leg].rcv_nxt - legs->before[leg].copied_seq;
 
 		ret_more[leg] = now[leg].rcv_nxt - now[leg].copied_seq;
 		/* Before any of it is relayed, so that its acknowledgements find the mark. */
 		__atomic_store_n(&pair[!leg].kernel_end, legs->before[!leg].write_seq + taken,
 				 __ATOMIC_SEQ_CST);
+		pair[leg].kernel_seq = now[leg].rcv_nxt;
 		raise_to(&pair[leg].seq_end, now[leg].rcv_nxt);
 		raise_to(&pair[leg].last_ack, now[leg].snd_una);
+		raise_to(&pair[leg].edge, now[leg].rcv_nxt + now[leg].rcv_wnd);
 	}
 	for (unsigned leg = 0; leg < 2; leg++) {
 		bool acked = now[leg].snd_una == now[leg].write_seq ||

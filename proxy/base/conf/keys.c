@@ -157,6 +157,7 @@ static const struct schema_key root_keys[] = {
 	 .map = &schema_control,
 	 .doc = "how sluice-control finds targets and can be asked"},
 	RELAY_KEY(0, .flag = "--relay", .variable = "SLUICE_RELAY", .metavar = "MODE"),
+	OFFLOAD_KEY(0, .flag = "--offload", .variable = "SLUICE_OFFLOAD", .metavar = "MODE"),
 	{.name = "timeouts",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED,

@@ -22,6 +22,13 @@
 		__VA_ARGS__                                                                        \
 	}
 
+#define OFFLOAD_KEY(more, ...)                                                                     \
+	{                                                                                          \
+		.name = "offload", .kind = SCHEMA_ENUM, .flags = (more),                           \
+		.values = "off|auto|flow", .fallback = "off",                                      \
+		.doc = "whether the kernel translates established sessions by itself", __VA_ARGS__ \
+	}
+
 /* One item of the list of this name. */
 extern const struct schema_key schema_listener;
 extern const struct schema_key schema_pool;

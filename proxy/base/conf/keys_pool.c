@@ -74,6 +74,7 @@ static const struct schema_key pool_keys[] = {
 	 .variable = "SLUICE_BALANCE",
 	 .metavar = "NAME"},
 	RELAY_KEY(SCHEMA_INHERITS),
+	OFFLOAD_KEY(SCHEMA_INHERITS),
 	{.name = "timeouts",
 	 .kind = SCHEMA_MAP,
 	 .flags = SCHEMA_FILLED | SCHEMA_INHERITS,

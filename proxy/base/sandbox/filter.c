@@ -131,6 +131,15 @@ static const char *const control_calls[] = {
 	"unlinkat",        NULL,
 };
 
+/* libbpf and rtnetlink; a link is unpinned by its path. */
+static const char *const offload_calls[] = {
+	"bind",         "bpf",        "close_range", "connect",    "epoll_ctl",   "epoll_pwait",
+	"epoll_pwait2", "epoll_wait", "faccessat",   "faccessat2", "getsockname", "getsockopt",
+	"ioctl",        "lseek",      "open",        "openat",     "readlink",    "readlinkat",
+	"recvfrom",     "recvmsg",    "rmdir",       "sendmsg",    "sendto",      "setsockopt",
+	"socket",       "statfs",     "unlink",      "unlinkat",   NULL,
+};
+
 static const char *const main_calls[] = {
 	"accept",
 	"capget",
@@ -183,10 +192,11 @@ static const char *const main_calls[] = {
 };
 
 static const char *const *const role_calls[SANDBOX_ROLES] = {
-	[SANDBOX_MAIN] = main_calls,     [SANDBOX_WORKER] = worker_calls,
-	[SANDBOX_WRITER] = writer_calls, [SANDBOX_RESOLVER] = resolver_calls,
-	[SANDBOX_ZONE] = zone_calls,     [SANDBOX_HEALTH] = health_calls,
-	[SANDBOX_ADMIN] = admin_calls,   [SANDBOX_CONTROL] = control_calls,
+	[SANDBOX_MAIN] = main_calls,       [SANDBOX_WORKER] = worker_calls,
+	[SANDBOX_WRITER] = writer_calls,   [SANDBOX_RESOLVER] = resolver_calls,
+	[SANDBOX_ZONE] = zone_calls,       [SANDBOX_HEALTH] = health_calls,
+	[SANDBOX_ADMIN] = admin_calls,     [SANDBOX_CONTROL] = control_calls,
+	[SANDBOX_OFFLOAD] = offload_calls,
 };
 
 enum mode { MODE_REFUSE, MODE_KILL, MODE_OFF };
@@ -268,8 +278,12 @@ int sandbox_enter(enum sandbox_role role)
 	/* libseccomp keeps what it learnt of the kernel in plain globals. */
 	static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 	enum mode mode = wanted_mode();
-	int r = role == SANDBOX_MAIN ? 0 : privileges_drop_all();
+	int r = 0;
 
+	if (role == SANDBOX_OFFLOAD)
+		r = privileges_keep_offload();
+	else if (role != SANDBOX_MAIN)
+		r = privileges_drop_all();
 	if (r < 0 || mode == MODE_OFF)
 		return r;
 	pthread_mutex_lock(&library);

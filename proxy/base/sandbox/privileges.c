@@ -29,18 +29,44 @@
 
 static const struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
 
-/* Of what the thread holds now, keep what is in `mask` of the first 32 capabilities. */
-static int limit_capabilities(uint32_t mask)
+/* The capabilities of enum sandbox_keep, a bit each. */
+static uint64_t mask_of(unsigned keep)
+{
+	uint64_t mask = 0;
+
+	if (keep & SANDBOX_KEEP_PORTS)
+		mask |= UINT64_C(1) << CAP_NET_BIND_SERVICE;
+	if (keep & SANDBOX_KEEP_OFFLOAD)
+		mask |= UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_BPF |
+			UINT64_C(1) << CAP_PERFMON;
+	return mask;
+}
+
+/* Of what the thread holds now, keep what is in `mask`. */
+static int limit_capabilities(uint64_t mask)
 {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	uint32_t kept;
+	uint32_t kept[_LINUX_CAPABILITY_U32S_3];
 
 	if (syscall(SYS_capget, &self, data) < 0)
 		return -errno;
-	kept = data[0].permitted & mask;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		kept[i] = data[i].permitted & (uint32_t)(mask >> (32 * i));
 	memset(data, 0, sizeof(data));
-	data[0].permitted = data[0].effective = kept;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		data[i].permitted = data[i].effective = kept[i];
 	return syscall(SYS_capset, &self, data) < 0 ? -errno : 0;
+}
+
+int sandbox_keep_only(unsigned keep)
+{
+	return geteuid() ? limit_capabilities(mask_of(keep)) : 0;
+}
+
+int privileges_keep_offload(void)
+{
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return limit_capabilities(mask_of(SANDBOX_KEEP_OFFLOAD));
 }
 
 int privileges_drop_all(void)
@@ -64,10 +90,10 @@ int sandbox_drop_net_bind(void)
 	return privileges_drop_all();
 }
 
-static void drop_bounding_set(bool keep_net_bind)
+static void drop_bounding_set(uint64_t mask)
 {
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (cap != CAP_NET_BIND_SERVICE || !keep_net_bind)
+		if (!(mask >> cap & 1))
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
@@ -76,8 +102,9 @@ static int forbid_new_privileges(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-int sandbox_drop_user(const char *user, bool keep_net_bind)
+int sandbox_drop_user(const char *user, unsigned keep)
 {
+	uint64_t mask = mask_of(keep);
 	struct passwd *entry;
 	uid_t uid;
 	gid_t gid;
@@ -90,12 +117,12 @@ int sandbox_drop_user(const char *user, bool keep_net_bind)
 		return -ENOENT;
 	uid = entry->pw_uid;
 	gid = entry->pw_gid;
-	drop_bounding_set(keep_net_bind);
-	if (prctl(PR_SET_KEEPCAPS, keep_net_bind, 0, 0, 0) < 0 || initgroups(user, gid) < 0 ||
+	drop_bounding_set(mask);
+	if (prctl(PR_SET_KEEPCAPS, mask != 0, 0, 0, 0) < 0 || initgroups(user, gid) < 0 ||
 	    setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	r = limit_capabilities(keep_net_bind ? UINT32_C(1) << CAP_NET_BIND_SERVICE : 0);
+	r = limit_capabilities(mask);
 	return r < 0 ? r : forbid_new_privileges();
 }

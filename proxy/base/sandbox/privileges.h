@@ -6,3 +6,6 @@
 
 /* The calling thread keeps no capability. 0 or -errno. */
 int privileges_drop_all(void);
+
+/* But for what the offload needs. 0 or -errno. */
+int privileges_keep_offload(void);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one door to xdp/: sessions whose packets the kernel translates by itself, without sockets of
+ * ours in between.
+ *
+ *      worker (a door each)                     keeper (one thread, one fd table)
+ *
+ *   offload_offer() -- snapshots, INSERT ----> slot, route, programs attached, entries,
+ *                                              one grace period for all that wait
+ *   settling: what the kernel took  <--------- INSERTED
+ *   is relayed, on_gone(), the sockets
+ *   are sent over  --------------- BURY -----> silenced (TCP_REPAIR), kept
+ *   on_end()  <------------------------------- ENDED: both FINs, or a reset
+ *   offload_recall() ------------ RECALL ----> held, grace, quiet?, made anew
+ *   on_back(), or on_stay()  <---------------- BACK with two sockets, or BUSY
+ *
+ * Messages are packets over a socket pair of each worker's, because sockets travel with them: a
+ * worker's fd table is its own. What they name is a struct offload_ticket, owned by the session's
+ * side from offload_offer() to on_end(), on_refused() or on_back().
+ *
+ * Failure modes: whatever cannot be done leaves the session on its relay, with a reason that is
+ * counted. A keeper that cannot start leaves every session there. When this process dies, flows go
+ * on; the next one adopts them (offload_adopt()).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/addr.h"
+#include "proxy/base/list.h"
+#include "xdp/flow.h"
+
+struct loop;
+struct offload;
+struct offload_door;
+
+struct offload_conf {
+	uint32_t sessions; /* at most */
+	unsigned workers;
+	const char *pin_path; /* NULL: flows end with the process */
+	uint64_t min_free_fds;
+};
+
+enum offload_count {
+	OFFLOAD_OFFERED,
+	OFFLOAD_PROMOTED,
+	OFFLOAD_RECALLED,
+	OFFLOAD_RECALL_BUSY,
+	OFFLOAD_ENDED,
+	OFFLOAD_ADOPTED,
+	OFFLOAD_COUNTS
+};
+
+extern const char *const offload_count_names[OFFLOAD_COUNTS];
+
+struct offload_counts {
+	uint64_t counts[OFFLOAD_COUNTS];
+	uint64_t refusals[FLOW_REFUSALS];
+	uint64_t open; /* now */
+};
+
+/* Load programs and start the keeper. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
+ * -errno with a sentence. Before workers start: their ends of the socket pairs must be in their
+ * fd tables. */
+int offload_start(const struct offload_conf *conf, struct offload **ret_offload, char *ret_problem,
+		  size_t size);
+
+/* `leave`: flows go on without us. Accepts NULL. */
+void offload_stop(struct offload *offload, bool leave);
+
+/* Any thread. */
+void offload_sum(const struct offload *offload, struct offload_counts *ret_counts);
+
+/* The fd that worker `index` must keep when it takes an fd table of its own. */
+int offload_worker_fd(const struct offload *offload, unsigned index);
+
+/* --- a worker's side: all of it on the worker's thread --- */
+
+enum offload_end {
+	OFFLOAD_END_CLIENT_FIN, /* both finished, the client first */
+	OFFLOAD_END_BACKEND_FIN,
+	OFFLOAD_END_CLIENT_RST,
+	OFFLOAD_END_BACKEND_RST,
+};
+
+/* What a ticket's owner is told; each call may end the owner. */
+struct offload_owner {
+	/* Nothing is in our hands, nothing was announced that was not read. */
+	bool (*is_clear)(void *owner);
+	/* The packets don't pass us any more, and the sockets belong to the keeper: forget them. */
+	void (*on_gone)(void *owner);
+	/* Not now, or never; the ticket is gone. */
+	void (*on_refused)(void *owner, enum flow_refusal why);
+	/* Sockets again; the ticket is gone. */
+	void (*on_back)(void *owner, const int fds[2]);
+	/* It cannot come back now (bytes are under way): it stays. */
+	void (*on_stay)(void *owner);
+	/* It is over; the ticket is gone. */
+	void (*on_end)(void *owner, enum offload_end how);
+};
+
+enum offload_phase {
+	OFFLOAD_ASKED,    /* at the keeper, to be inserted */
+	OFFLOAD_SETTLING, /* packets are translated; the kernel finishes what it took */
+	OFFLOAD_GONE,     /* the keeper has the sockets */
+	OFFLOAD_RECALLING,
+};
+
+struct offload_ticket {
+	struct list link; /* struct offload_door::settling, or alone */
+	struct offload_door *door;
+	void *owner; /* NULL: it ended while the keeper had the ticket */
+	struct flow_legs legs;
+	uint32_t index;   /* of its flows, from SETTLING on */
+	int fds[2];       /* the owner's, until GONE */
+	uint64_t seen[2]; /* bytes of each leg that the owner has accounted for */
+	uint8_t phase;    /* enum offload_phase */
+	struct flow_note note;
+};
+
+/* `fd` of offload_worker_fd() is in this thread's table. 0 or -errno. */
+int offload_door_open(struct offload *offload, unsigned worker, struct loop *loop,
+		      const struct offload_owner *owner, struct offload_door **ret_door);
+void offload_door_close(struct offload_door *door); /* accepts NULL */
+
+/* Addresses and fds of both legs (0: client). The note's texts and figures are the owner's to give;
+ * its snapshots and times are not. FLOW_FINE: on its way, the ticket is in *ret_ticket; else
+ * nothing has changed. */
+enum flow_refusal offload_offer(struct offload_door *door, void *owner, const int fds[2],
+				const struct addr local[2], const struct addr peer[2],
+				const struct flow_note *note, struct offload_ticket **ret_ticket);
+
+/* The owner ends before it is gone (a socket failed): the ticket is no longer its. */
+void offload_cancel(struct offload_ticket *ticket);
+
+/* GONE only. */
+void offload_recall(struct offload_ticket *ticket);
+
+/* GONE only: end both connections with RST. on_end() will not come; the ticket is gone. */
+void offload_abort(struct offload_ticket *ticket);
+
+/* Bytes since promotion, and how quiet it is. SETTLING and later. */
+void offload_look(const struct offload_ticket *ticket, struct flow_view *ret_view);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A worker's side of the offload. Happy path: an offer is judged by two looks at its sockets and
+ * goes to the keeper; inserted, it is looked at every millisecond until what the kernel had taken
+ * is relayed and acknowledged; then its sockets are sent over.
+ *
+ * Failure modes: an owner that ends first leaves its ticket behind, which is freed when the keeper
+ * is done with it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/offload/internal.h"
+
+#define SETTLE_MS 1
+
+struct offload_door {
+	struct offload *offload;
+	unsigned worker;
+	struct loop *loop;
+	struct offload_owner owner;
+	struct loop_source source;
+	struct outbox outbox;
+	struct list settling; /* struct offload_ticket::link */
+	struct timer timer;
+};
+
+static void free_ticket(struct offload_ticket *ticket)
+{
+	list_remove(&ticket->link);
+	free(ticket);
+}
+
+static void tell(struct offload_door *door, enum offload_op op, struct offload_ticket *ticket,
+		 const int fds[2])
+{
+	struct offload_message message = {.op = op, .ticket = ticket, .index = ticket->index};
+
+	outbox_put(&door->outbox, &message, fds);
+}
+
+/* --- there --- */
+
+static enum flow_refusal look_at(struct offload_ticket *ticket, struct snapshot_tcp snapshots[2])
+{
+	for (unsigned leg = 0; leg < 2; leg++)
+		if (flow_snapshot(ticket->fds[leg], &snapshots[leg]))
+			return FLOW_ERROR;
+	return FLOW_FINE;
+}
+
+static enum flow_refusal judge(struct offload_ticket *ticket)
+{
+	enum flow_refusal refusal = look_at(ticket, ticket->legs.before);
+
+	if (refusal == FLOW_FINE)
+		refusal = flow_judge(&ticket->legs);
+	return refusal;
+}
+
+enum flow_refusal offload_offer(struct offload_door *door, void *owner, const int fds[2],
+				const struct addr local[2], const struct addr peer[2],
+				const struct flow_note *note, struct offload_ticket **ret_ticket)
+{
+	struct offload_ticket *ticket = calloc(1, sizeof(*ticket));
+	enum flow_refusal refusal;
+
+	if (!ticket)
+		return FLOW_ERROR;
+	list_init(&ticket->link);
+	ticket->door = door;
+	ticket->owner = owner;
+	ticket->phase = OFFLOAD_ASKED;
+	ticket->note = *note;
+	for (unsigned leg = 0; leg < 2; leg++) {
+		ticket->fds[leg] = fds[leg];
+		ticket->legs.local[leg] = local[leg];
+		ticket->legs.peer[leg] = peer[leg];
+	}
+	refusal = judge(ticket);
+	if (refusal != FLOW_FINE) {
+		if (refusal != FLOW_BUSY)
+			atomic_fetch_add_explicit(&door->offload->refusals[refusal], 1,
+						  memory_order_relaxed);
+		free(ticket);
+		return refusal;
+	}
+	tell(door, OFFLOAD_INSERT, ticket, NULL);
+	*ret_ticket = ticket;
+	return FLOW_FINE;
+}
+
+static void complete_note(struct offload_ticket *ticket)
+{
+	ticket->note.promoted_ns = clock_us() * 1000;
+	for (unsigned leg = 0; leg < 2; leg++)
+		ticket->note.snapshots[leg] = ticket->legs.before[leg];
+}
+
+static void try_to_settle(struct offload_door *door, struct offload_ticket *ticket)
+{
+	struct snapshot_tcp now[2];
+	uint32_t more[2];
+
+	if (look_at(ticket, now) != FLOW_FINE)
+		return;
+	/* Marks are set even if there is more: what is relayed next is acknowledged to the kernel.
+	 */
+	if (!flow_settled(door->offload->engine, ticket->index, &ticket->legs, now, more) ||
+	    !door->owner.is_clear(ticket->owner))
+		return;
+	tell(door, OFFLOAD_BURY, ticket, ticket->fds);
+	list_remove(&ticket->link);
+	ticket->phase = OFFLOAD_GONE;
+	door->owner.on_gone(ticket->owner);
+}
+
+static void on_settle_timer(struct timer *timer)
+{
+	struct offload_door *door = container_of(timer, struct offload_door, timer);
+
+	list_for_each_safe (link, &door->settling)
+		try_to_settle(door, container_of(link, struct offload_ticket, link));
+	if (!list_empty(&door->settling))
+		loop_arm(door->loop, &door->timer, SETTLE_MS);
+}
+
+static void begin_to_settle(struct offload_door *door, struct offload_ticket *ticket)
+{
+	ticket->phase = OFFLOAD_SETTLING;
+	complete_note(ticket);
+	list_push_back(&door->settling, &ticket->link);
+	if (!timer_is_armed(&door->timer))
+		loop_arm(door->loop, &door->timer, SETTLE_MS);
+	try_to_settle(door, ticket);
+}
+
+static void on_inserted(struct offload_door *door, struct offload_ticket *ticket,
+			enum flow_refusal refusal)
+{
+	void *owner = ticket->owner;
+
+	if (refusal == FLOW_FINE && owner) {
+		begin_to_settle(door, ticket);
+		return;
+	}
+	if (refusal == FLOW_FINE)
+		tell(door, OFFLOAD_CANCEL, ticket, NULL);
+	free_ticket(ticket);
+	if (owner)
+		door->owner.on_refused(owner, refusal);
+}
+
+void offload_cancel(struct offload_ticket *ticket)
+{
+	ticket->owner = NULL;
+	if (ticket->phase != OFFLOAD_SETTLING)
+		return; /* the keeper's answer is awaited */
+	tell(ticket->door, OFFLOAD_CANCEL, ticket, NULL);
+	free_ticket(ticket);
+}
+
+/* --- and back --- */
+
+void offload_recall(struct offload_ticket *ticket)
+{
+	if (ticket->phase != OFFLOAD_GONE)
+		return;
+	tell(ticket->door, OFFLOAD_RECALL, ticket, NULL);
+	ticket->phase = OFFLOAD_RECALLING;
+}
+
+void offload_abort(struct offload_ticket *ticket)
+{
+	ticket->owner = NULL;
+	tell(ticket->door, OFFLOAD_ABORT, ticket, NULL);
+}
+
+void offload_look(const struct offload_ticket *ticket, struct flow_view *ret_view)
+{
+	flow_look(ticket->door->offload->engine, ticket->index, ret_view);
+}
+
+static void on_back(struct offload_door *door, struct offload_ticket *ticket, const int fds[2])
+{
+	void *owner = ticket->owner;
+
+	free_ticket(ticket);
+	if (owner && fds[0] >= 0) {
+		door->owner.on_back(owner, fds);
+		return;
+	}
+	for (unsigned leg = 0; leg < 2; leg++)
+		if (fds[leg] >= 0)
+			close(fds[leg]);
+	if (owner)
+		door->owner.on_end(owner, OFFLOAD_END_CLIENT_RST);
+}
+
+static void on_over(struct offload_door *door, struct offload_ticket *ticket, enum offload_end how)
+{
+	void *owner = ticket->owner;
+
+	if (owner)
+		door->owner.on_end(owner, how);
+	free_ticket(ticket);
+}
+
+static void obey(struct offload_door *door, const struct offload_message *message, const int fds[2])
+{
+	struct offload_ticket *ticket = message->ticket;
+
+	switch (message->op) {
+	case OFFLOAD_INSERTED:
+		on_inserted(door, ticket, (enum flow_refusal)message->refusal);
+		break;
+	case OFFLOAD_LOST:
+	case OFFLOAD_BACK:
+		on_back(door, ticket, fds);
+		break;
+	case OFFLOAD_BUSY:
+		ticket->phase = OFFLOAD_GONE;
+		if (ticket->owner)
+			door->owner.on_stay(ticket->owner);
+		break;
+	case OFFLOAD_OVER:
+		on_over(door, ticket, (enum offload_end)message->end);
+		break;
+	}
+}
+
+static void on_message(struct loop_source *source, uint32_t events)
+{
+	struct offload_door *door = container_of(source, struct offload_door, source);
+	struct offload_message message;
+	int fds[2];
+
+	if (events & EPOLLOUT)
+		outbox_flush(&door->outbox);
+	while (message_receive(source->fd, &message, fds) > 0)
+		obey(door, &message, fds);
+}
+
+int offload_door_open(struct offload *offload, unsigned worker, struct loop *loop,
+		      const struct offload_owner *owner, struct offload_door **ret_door)
+{
+	struct offload_door *door = calloc(1, sizeof(*door));
+	int err;
+
+	if (!door)
+		return -ENOMEM;
+	door->offload = offload;
+	door->worker = worker;
+	door->loop = loop;
+	door->owner = *owner;
+	door->source =
+		(struct loop_source){.on_event = on_message, .fd = offload->worker_fds[worker]};
+	outbox_init(&door->outbox, door->source.fd);
+	list_init(&door->settling);
+	timer_init(&door->timer, on_settle_timer);
+	err = loop_add(loop, &door->source, EPOLLIN | EPOLLOUT | EPOLLET);
+	if (err) {
+		free(door);
+		return err;
+	}
+	*ret_door = door;
+	return 0;
+}
+
+void offload_door_close(struct offload_door *door)
+{
+	if (!door)
+		return;
+	timer_cancel(&door->timer);
+	loop_remove(door->loop, &door->source);
+	outbox_fini(&door->outbox);
+	free(door);
+}

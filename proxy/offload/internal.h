@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the offload share: keeper.c is the thread, promote.c takes sessions over,
+ * recall.c gives them back, ending.c sees them end; door.c is the worker's side, message.c the way
+ * between the two.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "proxy/base/loop.h"
+#include "proxy/base/thread.h"
+#include "proxy/offload.h"
+#include "proxy/offload/message.h"
+
+struct route_table;
+
+enum grave_state {
+	GRAVE_FREE,
+	GRAVE_PENDING, /* inserted; the kernel finishes what it took */
+	GRAVE_BURIED,
+	GRAVE_HELD, /* asked back */
+	GRAVE_OVER, /* waits until its tuples may be used again */
+};
+
+/* What the keeper has of one session: the sockets that keep its place, and whose it is. */
+struct grave {
+	struct list link; /* struct offload::held or ::over */
+	struct offload_ticket *ticket;
+	int fds[2];
+	struct flow_tomb tombs[2];
+	uint64_t due_us; /* HELD: give up; OVER: free the slot */
+	uint32_t index;
+	uint32_t worker;
+	uint8_t state;     /* enum grave_state */
+	uint8_t first_fin; /* 1 + leg; 0: none yet */
+	bool aborting;     /* HELD: to be reset, quiet or not */
+};
+
+/* The keeper's end of a worker's pair. */
+struct counter_side {
+	struct loop_source source;
+	struct offload *offload;
+	unsigned worker;
+	struct outbox outbox;
+};
+
+struct offload {
+	struct offload_conf conf;
+	struct flow_engine *engine;
+	struct route_table *routes;
+	struct thread thread;
+	struct loop loop;
+	struct loop_source events;    /* of the programs */
+	struct loop_source stop;      /* eventfd */
+	struct counter_side *sides;   /* one per worker */
+	int *worker_fds;              /* the workers' ends */
+	struct grave *graves;         /* by index / 2 */
+	struct list asked;            /* struct offload_ticket::link, to be inserted */
+	struct list held;             /* struct grave::link */
+	struct list over;             /* struct grave::link, by due_us */
+	struct loop_task insert_task; /* once a turn */
+	struct timer hold_timer;
+	struct timer over_timer;
+	_Atomic uint64_t counts[OFFLOAD_COUNTS];
+	_Atomic uint64_t refusals[FLOW_REFUSALS];
+	_Atomic uint64_t open;
+	bool leave;
+};
+
+static inline void offload_note(struct offload *offload, enum offload_count which)
+{
+	atomic_fetch_add_explicit(&offload->counts[which], 1, memory_order_relaxed);
+}
+
+static inline struct grave *grave_of(struct offload *offload, uint32_t index)
+{
+	return &offload->graves[index / 2];
+}
+
+/* keeper.c: to the ticket's worker; kept until there is room. */
+void keeper_tell(struct offload *offload, uint32_t worker, const struct offload_message *message,
+		 const int fds[2]);
+
+/* promote.c */
+void keeper_ask(struct offload *offload, uint32_t worker, struct offload_ticket *ticket);
+void keeper_insert_all(struct loop_task *task);
+void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const int fds[2]);
+void keeper_cancel(struct offload *offload, uint32_t index);
+
+/* recall.c */
+/* A ticket that the grave has no more belongs to a worker that is about to hear of its end. */
+void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticket *ticket,
+		   bool abort);
+void keeper_on_hold_timer(struct timer *timer);
+void keeper_reset_all(struct offload *offload); /* nobody will look after them any more */
+
+/* ending.c */
+void keeper_on_events(struct loop_source *source, uint32_t events);
+void keeper_on_over_timer(struct timer *timer);
+
+/* See whether it is over, by itself. */
+void keeper_see_end(struct offload *offload, struct grave *grave);
+
+/* Its slot is free and its sockets are closed. */
+void grave_clear(struct offload *offload, struct grave *grave);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper: one thread with an fd table of its own, in which lie the sockets of every session
+ * whose packets the kernel translates. It alone changes maps and attaches programs, and it is the
+ * only thread besides main that keeps capabilities (CAP_NET_ADMIN for TCP_REPAIR, CAP_BPF and
+ * CAP_PERFMON for programs on interfaces that appear).
+ *
+ * Happy path: packets from workers and events of the programs, each handled at once; insertions
+ * gather until the end of a turn.
+ * Failure modes: a worker that does not read (its messages wait here, in order); no fd table of its
+ * own (the shared one is used).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/sandbox.h"
+#include "proxy/offload/internal.h"
+#include "xdp/route.h"
+
+const char *const offload_count_names[OFFLOAD_COUNTS] = {
+	[OFFLOAD_OFFERED] = "offered",   [OFFLOAD_PROMOTED] = "promoted",
+	[OFFLOAD_RECALLED] = "recalled", [OFFLOAD_RECALL_BUSY] = "recall_busy",
+	[OFFLOAD_ENDED] = "ended",       [OFFLOAD_ADOPTED] = "adopted",
+};
+
+/* --- messages --- */
+
+void keeper_tell(struct offload *offload, uint32_t worker, const struct offload_message *message,
+		 const int fds[2])
+{
+	outbox_put(&offload->sides[worker].outbox, message, fds);
+}
+
+static void obey(struct counter_side *side, const struct offload_message *message, const int fds[2])
+{
+	struct offload *offload = side->offload;
+
+	switch (message->op) {
+	case OFFLOAD_INSERT:
+		offload_note(offload, OFFLOAD_OFFERED);
+		keeper_ask(offload, side->worker, message->ticket);
+		break;
+	case OFFLOAD_BURY:
+		keeper_bury(offload, message->ticket, fds);
+		break;
+	case OFFLOAD_CANCEL:
+		keeper_cancel(offload, message->index);
+		break;
+	case OFFLOAD_RECALL:
+	case OFFLOAD_ABORT:
+		keeper_recall(offload, message->index, message->ticket,
+			      message->op == OFFLOAD_ABORT);
+		break;
+	}
+}
+
+static void on_worker(struct loop_source *source, uint32_t events)
+{
+	struct counter_side *side = container_of(source, struct counter_side, source);
+	struct offload_message message;
+	int fds[2];
+	int got = 0;
+
+	if (events & EPOLLOUT)
+		outbox_flush(&side->outbox);
+	while (source->fd >= 0 && (got = message_receive(source->fd, &message, fds)) > 0)
+		obey(side, &message, fds);
+	if (got < 0)
+		loop_remove(&side->offload->loop, source);
+}
+
+static void on_stop(struct loop_source *source, uint32_t events)
+{
+	struct offload *offload = container_of(source, struct offload, stop);
+
+	offload->loop.stopping = true;
+}
+
+/* --- the thread --- */
+
+/* The fds that were there before stay in the other table: sockets of sessions fill this one. */
+static void take_own_fds(void)
+{
+	close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE);
+}
+
+static int register_all(struct offload *offload)
+{
+	int err = loop_add(&offload->loop, &offload->stop, EPOLLIN);
+
+	if (!err)
+		err = loop_add(&offload->loop, &offload->events, EPOLLIN);
+	for (unsigned i = 0; i < offload->conf.workers && !err; i++)
+		err = loop_add(&offload->loop, &offload->sides[i].source,
+			       EPOLLIN | EPOLLOUT | EPOLLET);
+	return err;
+}
+
+static void run(void *arg)
+{
+	struct offload *offload = arg;
+
+	take_own_fds();
+	for (unsigned i = 0; i < offload->conf.workers; i++)
+		close(offload->worker_fds[i]); /* in this table; the workers have theirs */
+	sandbox_enter(SANDBOX_OFFLOAD);
+	loop_run(&offload->loop);
+	if (!offload->leave)
+		keeper_reset_all(offload);
+	flow_close(offload->engine, offload->leave);
+}
+
+static int open_pairs(struct offload *offload)
+{
+	for (unsigned i = 0; i < offload->conf.workers; i++) {
+		struct counter_side *side = &offload->sides[i];
+		int fds[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
+			return -errno;
+		side->offload = offload;
+		side->worker = i;
+		side->source = (struct loop_source){.on_event = on_worker, .fd = fds[0]};
+		outbox_init(&side->outbox, fds[0]);
+		offload->worker_fds[i] = fds[1];
+	}
+	return 0;
+}
+
+static int allocate(struct offload *offload)
+{
+	uint32_t sessions = flow_capacity(offload->engine);
+
+	offload->graves = calloc(sessions, sizeof(offload->graves[0]));
+	offload->sides = calloc(offload->conf.workers, sizeof(offload->sides[0]));
+	offload->worker_fds = calloc(offload->conf.workers, sizeof(int));
+	if (!offload->graves || !offload->sides || !offload->worker_fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < sessions; i++) {
+		list_init(&offload->graves[i].link);
+		offload->graves[i].index = 2 * i;
+		offload->graves[i].fds[0] = offload->graves[i].fds[1] = -1;
+	}
+	for (unsigned i = 0; i < offload->conf.workers; i++) {
+		outbox_init(&offload->sides[i].outbox, -1);
+		offload->sides[i].source.fd = offload->worker_fds[i] = -1;
+	}
+	return open_pairs(offload);
+}
+
+static int open_engine(struct offload *offload, char *problem, size_t size)
+{
+	struct flow_setup conf = {.sessions = offload->conf.sessions,
+				  .pin_path = offload->conf.pin_path};
+	int err = flow_open(&conf, &offload->engine, problem, size);
+
+	if (err)
+		return err;
+	err = route_open(&offload->routes);
+	if (!err)
+		err = loop_init(&offload->loop);
+	if (!err)
+		err = allocate(offload);
+	if (err)
+		snprintf(problem, size, "the keeper of flows: %s", strerror(-err));
+	return err;
+}
+
+static void free_all(struct offload *offload)
+{
+	for (unsigned i = 0; offload->sides && i < offload->conf.workers; i++) {
+		outbox_fini(&offload->sides[i].outbox);
+		if (offload->sides[i].source.fd >= 0)
+			close(offload->sides[i].source.fd);
+		if (offload->worker_fds[i] >= 0)
+			close(offload->worker_fds[i]);
+	}
+	if (offload->stop.fd >= 0)
+		close(offload->stop.fd);
+	route_close(offload->routes);
+	free(offload->graves);
+	free(offload->sides);
+	free(offload->worker_fds);
+	free(offload);
+}
+
+static void init(struct offload *offload, const struct offload_conf *conf)
+{
+	offload->conf = *conf;
+	list_init(&offload->asked);
+	list_init(&offload->held);
+	list_init(&offload->over);
+	list_init(&offload->insert_task.link);
+	offload->insert_task.run = keeper_insert_all;
+	timer_init(&offload->hold_timer, keeper_on_hold_timer);
+	timer_init(&offload->over_timer, keeper_on_over_timer);
+	offload->stop = (struct loop_source){.on_event = on_stop,
+					     .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+}
+
+int offload_start(const struct offload_conf *conf, struct offload **ret_offload, char *ret_problem,
+		  size_t size)
+{
+	struct offload *offload = calloc(1, sizeof(*offload));
+	int err;
+
+	if (!offload)
+		return -ENOMEM;
+	init(offload, conf);
+	err = open_engine(offload, ret_problem, size);
+	if (!err) {
+		offload->events = (struct loop_source){.on_event = keeper_on_events,
+						       .fd = flow_events_fd(offload->engine)};
+		err = register_all(offload);
+	}
+	if (!err)
+		err = thread_start(&offload->thread, "offload", run, offload);
+	if (err) {
+		flow_close(offload->engine, false);
+		free_all(offload);
+		return err;
+	}
+	*ret_offload = offload;
+	return 0;
+}
+
+void offload_stop(struct offload *offload, bool leave)
+{
+	if (!offload)
+		return;
+	offload->leave = leave;
+	eventfd_write(offload->stop.fd, 1);
+	thread_join(&offload->thread);
+	loop_fini(&offload->loop);
+	free_all(offload);
+}
+
+int offload_worker_fd(const struct offload *offload, unsigned index)
+{
+	return offload->worker_fds[index];
+}
+
+void offload_sum(const struct offload *offload, struct offload_counts *ret_counts)
+{
+	for (unsigned i = 0; i < OFFLOAD_COUNTS; i++)
+		ret_counts->counts[i] =
+			atomic_load_explicit(&offload->counts[i], memory_order_relaxed);
+	for (unsigned i = 0; i < FLOW_REFUSALS; i++)
+		ret_counts->refusals[i] =
+			atomic_load_explicit(&offload->refusals[i], memory_order_relaxed);
+	ret_counts->open = atomic_load_explicit(&offload->open, memory_order_relaxed);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packets between a worker's door and the keeper, with two sockets attached where they are handed
+ * over.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "proxy/base/list.h"
+
+struct offload_ticket;
+
+enum offload_op {
+	/* From a worker. */
+	OFFLOAD_INSERT,
+	OFFLOAD_BURY, /* with both sockets */
+	OFFLOAD_CANCEL,
+	OFFLOAD_RECALL,
+	OFFLOAD_ABORT,
+	/* From the keeper. */
+	OFFLOAD_INSERTED, /* or refused */
+	OFFLOAD_LOST,     /* could not be silenced: it goes on as it is, with both sockets back */
+	OFFLOAD_BACK,     /* with both sockets */
+	OFFLOAD_BUSY,
+	OFFLOAD_OVER,
+};
+
+struct offload_message {
+	struct offload_ticket *ticket;
+	uint32_t op;      /* enum offload_op */
+	uint32_t refusal; /* OFFLOAD_INSERTED: enum flow_refusal */
+	uint32_t end;     /* OFFLOAD_OVER: enum offload_end */
+	uint32_t index;   /* OFFLOAD_CANCEL: of its flows, as the ticket is gone */
+};
+
+/* What waits because the pair is full, in order. */
+struct outbox {
+	int fd;
+	struct list waiting; /* struct waiting_message::link */
+};
+
+void outbox_init(struct outbox *outbox, int fd);
+void outbox_fini(struct outbox *outbox); /* forgets what waits */
+
+/* Now, or as soon as there is room: outbox_flush() on EPOLLOUT. `fds` are duplicated, or NULL.
+ * Nothing is ever lost while the other end lives: a message that has to wait and finds no memory is
+ * the end of this process. */
+void outbox_put(struct outbox *outbox, const struct offload_message *message, const int fds[2]);
+void outbox_flush(struct outbox *outbox);
+
+/* 1, 0 when there is none now, or -errno. Without sockets `ret_fds` are -1. */
+int message_receive(int socket_fd, struct offload_message *ret_message, int ret_fds[2]);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper gives sessions back: their packets are held (who sent them sends them again), and when
+ * everything that went by is acknowledged the sockets are made anew and go to the worker.
+ *
+ * Failure modes: bytes keep being under way (BUSY after HOLD_US, the flow goes on), sockets cannot
+ * be made (the same, over sockets that keep the place). To abort needs no quiet: the sockets are
+ * made as things stand, and closed with RST.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/offload/internal.h"
+
+#define HOLD_US (200 * US_PER_MS)
+
+static void close_tombs(struct grave *grave)
+{
+	for (unsigned leg = 0; leg < 2; leg++) {
+		if (grave->fds[leg] >= 0)
+			close(grave->fds[leg]);
+		grave->fds[leg] = -1;
+	}
+}
+
+static void reset(int fd)
+{
+	struct linger abort = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	close(fd);
+}
+
+static void stay(struct offload *offload, struct grave *grave)
+{
+	struct offload_message message = {.op = OFFLOAD_BUSY, .ticket = grave->ticket};
+
+	list_remove(&grave->link);
+	grave->state = GRAVE_BURIED;
+	flow_resume(offload->engine, grave->index);
+	offload_note(offload, OFFLOAD_RECALL_BUSY);
+	keeper_tell(offload, grave->worker, &message, NULL);
+	keeper_see_end(offload, grave);
+}
+
+/* Between the sockets that kept the place and those that carry on, nobody has it: our own programs
+ * hold every packet meanwhile. */
+static void rebuild(struct offload *offload, struct grave *grave)
+{
+	struct offload_message message = {.op = OFFLOAD_BACK, .ticket = grave->ticket};
+	int fds[2];
+
+	close_tombs(grave);
+	if (flow_rebuild(offload->engine, grave->index, grave->tombs, fds)) {
+		flow_rebury(offload->engine, grave->index, grave->tombs, grave->fds);
+		stay(offload, grave);
+		return;
+	}
+	atomic_fetch_sub_explicit(&offload->open, 1, memory_order_relaxed);
+	offload_note(offload, OFFLOAD_RECALLED);
+	grave_clear(offload, grave);
+	if (!grave->aborting) {
+		keeper_tell(offload, grave->worker, &message, fds);
+		close(fds[0]);
+		close(fds[1]);
+		return;
+	}
+	message.op = OFFLOAD_OVER;
+	keeper_tell(offload, grave->worker, &message, NULL);
+	reset(fds[0]);
+	reset(fds[1]);
+}
+
+/* True: nothing more is to be waited for. */
+static bool try_to_give_back(struct offload *offload, struct grave *grave)
+{
+	if (!grave->aborting && !flow_is_quiet(offload->engine, grave->index)) {
+		if (clock_us() < grave->due_us)
+			return false;
+		stay(offload, grave);
+		return true;
+	}
+	rebuild(offload, grave);
+	return true;
+}
+
+void keeper_on_hold_timer(struct timer *timer)
+{
+	struct offload *offload = container_of(timer, struct offload, hold_timer);
+
+	flow_grace(); /* whoever saw them active has finished */
+	list_for_each_safe (link, &offload->held)
+		try_to_give_back(offload, container_of(link, struct grave, link));
+	if (!list_empty(&offload->held))
+		loop_arm(&offload->loop, &offload->hold_timer, 2);
+}
+
+void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticket *ticket,
+		   bool abort)
+{
+	struct grave *grave = grave_of(offload, index);
+
+	if (grave->ticket != ticket)
+		return; /* it has ended: the worker is about to hear */
+	grave->aborting = grave->aborting || abort;
+	if (grave->state != GRAVE_BURIED)
+		return;
+	flow_hold(offload->engine, grave->index);
+	grave->state = GRAVE_HELD;
+	grave->due_us = clock_us() + HOLD_US;
+	list_remove(&grave->link);
+	list_push_back(&offload->held, &grave->link);
+	if (!timer_is_armed(&offload->hold_timer))
+		loop_arm(&offload->loop, &offload->hold_timer, 1);
+}
+
+void keeper_reset_all(struct offload *offload)
+{
+	uint32_t sessions = flow_capacity(offload->engine);
+
+	for (uint32_t i = 0; i < sessions; i++)
+		if (offload->graves[i].state == GRAVE_BURIED)
+			flow_hold(offload->engine, offload->graves[i].index);
+	flow_grace();
+	for (uint32_t i = 0; i < sessions; i++) {
+		struct grave *grave = &offload->graves[i];
+
+		grave->aborting = true;
+		if (grave->state == GRAVE_BURIED || grave->state == GRAVE_HELD)
+			rebuild(offload, grave);
+		else if (grave->state != GRAVE_FREE)
+			grave_clear(offload, grave);
+	}
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session that the kernel carries on by itself (proxy/offload.h). Happy path: after some bytes it
+ * is offered; while that goes on it is relayed as ever; when its packets don't pass us any more
+ * its sockets are forgotten, and a look now and then keeps its figures and clocks right; both FINs
+ * end it.
+ *
+ * Whatever needs sockets asks it back first: our own closings, timeouts, and a silence as long as
+ * the keepalive time, after which the sockets' own keepalive finds out whether the peers live.
+ * Failure modes: refused for good, it stays on the relay; refused for now, it is offered again
+ * after more bytes; not to be had back (bytes keep being under way, or one side has finished), it
+ * is reset at the deadline that a relayed session has as well.
+ */
+#include "proxy/offload.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/panic.h"
+#include "proxy/base/sys.h"
+#include "proxy/dial.h"
+#include "proxy/session/internal.h"
+#include "proxy/session/offload.h"
+#include "proxy/target.h"
+
+/* `auto`: what a promotion costs is earned back by about this much. */
+#define WORTH_BYTES (64 * 1024)
+#define WORTH_TURNS 8
+
+#define LOOK_MS 5000 /* at the least this often */
+
+static bool is_tcp(const struct leg *leg)
+{
+	return leg->peer.family == AF_INET || leg->peer.family == AF_INET6;
+}
+
+/* Bytes or messages enough that more are likely. */
+static bool has_proved_itself(const struct session *session)
+{
+	if (session->pool->pool->conf->offload == OFFLOAD_FLOW)
+		return session->to_backend.bytes || session->to_client.bytes;
+	return session->to_backend.bytes + session->to_client.bytes >= WORTH_BYTES ||
+	       session->turns >= WORTH_TURNS;
+}
+
+static bool is_fit(const struct session *session)
+{
+	return session->state == SESSION_RELAYING && !session->closing && !session->first_fin &&
+	       session->to_backend.state == RELAY_OPEN && session->to_client.state == RELAY_OPEN &&
+	       !session->client.urgent && !session->backend.urgent &&
+	       !relay_is_holding(&session->to_backend) && !relay_is_holding(&session->to_client) &&
+	       session->client.registered && is_tcp(&session->client) && is_tcp(&session->backend);
+}
+
+static void write_text(char *to, size_t size, const char *from)
+{
+	strncpy(to, from, size - 1);
+}
+
+static void describe(struct session *session, struct flow_note *ret_note)
+{
+	struct flow_note note = {
+		.session_id = session->id,
+		.accepted_wall_us =
+			clock_wall_us() - (session->env->loop.now_us - session->accepted_us),
+		.client_bytes = session->to_backend.bytes,
+		.backend_bytes = session->to_client.bytes,
+	};
+
+	write_text(note.listener, sizeof(note.listener), session->listener->name);
+	write_text(note.pool, sizeof(note.pool), session->pool->pool->conf->name);
+	write_text(note.target, sizeof(note.target), session->target->name);
+	*ret_note = note;
+}
+
+void session_offer(struct session *session)
+{
+	const int fds[2] = {session->client.source.fd, session->backend.source.fd};
+	struct addr local[2], peer[2];
+	struct flow_note note;
+	enum flow_refusal refusal;
+
+	if (session->pool->pool->conf->offload == OFFLOAD_OFF || session->stays || session->ticket)
+		return;
+	if (session->turns < UINT8_MAX)
+		session->turns++;
+	if (!has_proved_itself(session) || !is_fit(session))
+		return;
+	session_note_local(&session->client);
+	session_note_local(&session->backend);
+	local[0] = session->client.local;
+	local[1] = session->backend.local;
+	peer[0] = session->client.peer;
+	peer[1] = session->backend.peer;
+	describe(session, &note);
+	refusal = offload_offer(session->env->door, session, fds, local, peer, &note,
+				&session->ticket);
+	session->stays = refusal != FLOW_FINE && refusal != FLOW_BUSY;
+}
+
+/* --- what the keeper says --- */
+
+static bool is_clear(void *owner)
+{
+	struct session *session = owner;
+
+	return !relay_is_holding(&session->to_backend) && !relay_is_holding(&session->to_client) &&
+	       !session->client.readable && !session->backend.readable && !session->client.error &&
+	       !session->backend.error;
+}
+
+/* The keeper has them by now: closing ours ends nothing. */
+static void forget_socket(struct session *session, struct leg *leg)
+{
+	loop_remove(&session->env->loop, &leg->source);
+	SYS(CLOSE, close(leg->source.fd));
+	leg->source.fd = -1;
+	leg->registered = false;
+	leg->rdhup = false;
+}
+
+static void on_gone(void *owner)
+{
+	struct session *session = owner;
+
+	session_move(session, SESSION_OFFLOADED);
+	forget_socket(session, &session->client);
+	forget_socket(session, &session->backend);
+	loop_arm(&session->env->loop, &session->timer, LOOK_MS);
+}
+
+static void on_refused(void *owner, enum flow_refusal why)
+{
+	struct session *session = owner;
+
+	session->ticket = NULL;
+	session->turns = 0; /* FULL and TUPLE pass: again after more bytes */
+	session->stays = why == FLOW_ROUTE || why == FLOW_ERROR;
+}
+
+static bool restore_leg(struct session *session, struct leg *leg, int fd,
+			const struct tcp_conf *tcp)
+{
+	leg->source.fd = fd;
+	leg->readable = true;
+	leg->registered = true;
+	dial_restore(fd, tcp);
+	return !loop_add(&session->env->loop, &leg->source, SESSION_LEG_EVENTS);
+}
+
+static void on_back(void *owner, const int fds[2])
+{
+	struct session *session = owner;
+	bool watched;
+
+	session_take_figures(session);
+	session->ticket = NULL;
+	session_move(session, SESSION_RELAYING);
+	session->turns = 0;
+	watched = restore_leg(session, &session->client, fds[0], &session->listener->tcp);
+	watched =
+		restore_leg(session, &session->backend, fds[1], &session->pool->pool->conf->tcp) &&
+		watched;
+	if (!watched) {
+		session_end(session, REASON_NO_MEMORY, RESET_BOTH);
+		return;
+	}
+	session_arm_relaying(session);
+	session_pump(session);
+}
+
+static void on_stay(void *owner)
+{
+	struct session *session = owner;
+
+	loop_arm(&session->env->loop, &session->timer, 100);
+}
+
+static void on_end(void *owner, enum offload_end how)
+{
+	static const enum reason reasons[] = {
+		[OFFLOAD_END_CLIENT_FIN] = REASON_CLIENT_FIN,
+		[OFFLOAD_END_BACKEND_FIN] = REASON_BACKEND_FIN,
+		[OFFLOAD_END_CLIENT_RST] = REASON_CLIENT_RST,
+		[OFFLOAD_END_BACKEND_RST] = REASON_BACKEND_RST,
+	};
+	struct session *session = owner;
+
+	session_take_figures(session);
+	session->ticket = NULL; /* the door's to free */
+	session_end(session, reasons[how], RESET_NONE);
+}
+
+const struct offload_owner session_offload_owner = {
+	.is_clear = is_clear,
+	.on_gone = on_gone,
+	.on_refused = on_refused,
+	.on_back = on_back,
+	.on_stay = on_stay,
+	.on_end = on_end,
+};
+
+/* --- looking after it --- */
+
+/* Bytes that went by since the last look, and when. */
+void session_take_figures(struct session *session)
+{
+	struct offload_ticket *ticket = session->ticket;
+	struct flow_view view;
+	uint64_t now = session->env->loop.now_us;
+	uint64_t moved_us;
+
+	offload_look(ticket, &view);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		struct relay *relay = leg ? &session->to_client : &session->to_backend;
+		uint64_t bytes = view.bytes[leg] - ticket->seen[leg];
+
+		relay->bytes += bytes;
+		relay->sent_bytes += bytes;
+		relay->offloaded_bytes += bytes;
+		ticket->seen[leg] = view.bytes[leg];
+		session_account(session, bytes, bytes, leg == 0);
+	}
+	moved_us = now > view.quiet_ns / 1000 ? now - view.quiet_ns / 1000 : 0;
+	session->active_us = moved_us;
+	if (!session->first_fin && (view.fin[0] || view.fin[1]))
+		session->first_fin = view.fin[0] ? REASON_CLIENT_FIN : REASON_BACKEND_FIN;
+}
+
+/* As long as a peer may be silent before we ask whether it lives. */
+static uint64_t silence_us(const struct session *session)
+{
+	uint32_t client = session->listener->tcp.keepalive_idle_ms;
+	uint32_t backend = session->pool->pool->conf->tcp.keepalive_idle_ms;
+	uint32_t least = client && (!backend || client < backend) ? client : backend;
+
+	return least ? least * US_PER_MS : UINT64_MAX;
+}
+
+/* What a relayed session would do now; it cannot come back once a FIN went by. */
+static bool end_by_force(struct session *session)
+{
+	const struct timeouts_conf *limits = &session->pool->pool->conf->timeouts;
+	uint64_t now = session->env->loop.now_us;
+	enum reason reason = REASON_NONE;
+
+	if (session->closing && now >= session->closing_until_us)
+		reason = session_reason_by_force(session->closing);
+	else if (session->first_fin && limits->half_close_ms &&
+		 now >= session->active_us + limits->half_close_ms * US_PER_MS)
+		reason = REASON_HALF_CLOSE;
+	if (reason == REASON_NONE)
+		return false;
+	session_end(session, reason, RESET_BOTH);
+	return true;
+}
+
+void session_look(struct session *session)
+{
+	uint64_t now = session->env->loop.now_us;
+	uint64_t due;
+
+	session_take_figures(session);
+	if (end_by_force(session))
+		return;
+	due = session_relaying_due(session);
+	if (!session->first_fin && (due <= now || now - session->active_us >= silence_us(session)))
+		offload_recall(session->ticket);
+	else if (due <= now)
+		due = now + LOOK_MS * US_PER_MS;
+	if (due > now + LOOK_MS * US_PER_MS)
+		due = now + LOOK_MS * US_PER_MS;
+	loop_arm(&session->env->loop, &session->timer,
+		 due > now ? (due - now) / US_PER_MS + 1 : 100);
+}
+
+void session_leave_offload(struct session *session)
+{
+	struct offload_ticket *ticket = session->ticket;
+
+	if (!ticket)
+		return;
+	if (session->state == SESSION_OFFLOADED) {
+		session_take_figures(session);
+		offload_abort(ticket);
+	} else {
+		offload_cancel(ticket);
+	}
+	session->ticket = NULL;
+}
