@@ -100,7 +100,7 @@ fuzz: | $(BUILD)/.deps-fuzz ## libFuzzer, FUZZ_TIME=60 seconds for each target
 	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_TIME) $(FUZZ)
 fuzzers: $(FUZZ:%=$(BUILD)/bin/%)
 
-lint: | $(BUILD)/.deps-lint ## layers, sources, format, cppcheck, clang-tidy, shellcheck
+lint: $(SKELETON) | $(BUILD)/.deps-lint ## layers, sources, format, cppcheck, clang-tidy, shellcheck
 	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run all
 
 format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout of every C file

@@ -398,7 +398,8 @@ static struct options options_of(const char *const (*values)[3], size_t count, c
 
 	for (size_t i = 0; i < count; i++)
 		ck_assert_int_eq(
-			given_add(&options.given, values[i][0], values[i][1], values[i][2], true), 0);
+			given_add(&options.given, values[i][0], values[i][1], values[i][2], true),
+			0);
 	return options;
 }
 

@@ -120,9 +120,9 @@ END_TEST
 
 START_TEST(a_url_that_is_none_is_refused)
 {
-	static const char *const bad[] = {"sim:1",        "ftp://sim",     "http://",
-					  "http:///path", "http://a b",    "http://a?b",
-					  "http://a#b", "http://u@a",   "http://a\r\nb", "https:/a"};
+	static const char *const bad[] = {
+		"sim:1",      "ftp://sim",  "http://",    "http:///path",  "http://a b",
+		"http://a?b", "http://a#b", "http://u@a", "http://a\r\nb", "https:/a"};
 
 	forget_environment();
 	for (size_t i = 0; i < COUNT(bad); i++)

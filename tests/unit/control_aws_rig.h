@@ -201,8 +201,6 @@ static inline void set_file(const char *variable, const char *name, const char *
 /* Nothing is set, no file is there, nobody answers. Once in a test. */
 static inline void rig_begin(void)
 {
-	extern char **environ;
-
 	for (size_t i = 0; environ[i];) {
 		char name[128];
 

@@ -173,7 +173,7 @@ int request_send(struct aws_run *run, const struct credentials *credentials,
 	struct sigv4_header headers[3];
 	char *lines[LINES + 1] = {NULL};
 	struct sigv4_signed sig;
-	struct where where;
+	struct where where = {.url = ""};
 	char target[128];
 	int err = find_where(run->aws, run->op.service, &where);
 

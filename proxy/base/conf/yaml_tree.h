@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * YAML to a tree of nodes, strictly: one document whose root is a mapping (or a list, where that is
- * asked for); no duplicate keys, no anchors, aliases or tags, only UTF-8. Limits keep a hostile file
- * from costing much.
+ * asked for); no duplicate keys, no anchors, aliases or tags, only UTF-8. Limits keep a hostile
+ * file from costing much.
  */
 #pragma once
 
