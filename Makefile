@@ -46,7 +46,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
@@ -54,8 +54,8 @@ run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo ba
 	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
 
 test: ## everything below that fits in 15 minutes; CI=1 for -Werror
-	@tests/deps build check lint net aws
-	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net aws readme
+	@tests/deps build check lint net kernel aws
+	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net kernel aws readme
 
 check-all: ## `make test`, then the sanitizers and a short fuzz
 	+@MAKE="$(MAKE)" tests/lib/stages test asan tsan fuzz
@@ -65,6 +65,9 @@ check: $(UNIT) ## unit tests alone: quick
 
 net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
+
+kernel: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
+	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/kernel
 
 aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
@@ -110,7 +113,7 @@ install: all ## to DESTDIR and PREFIX=/usr/local
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
-	@tests/deps build check lint net aws fuzz bench
+	@tests/deps build check lint net kernel aws fuzz bench
 
 clean: ## remove BUILD=build
 	rm -rf $(BUILD)

@@ -94,7 +94,7 @@ struct flow {
 	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
 	__u64 last_ns;     /* bpf_ktime_get_ns() of the last packet */
 	__u64 packets;
-	__u64 bytes; /* payload */
+	__u64 bytes; /* how far seq_end went, roughly: see flow_look() */
 	__u64 held;  /* packets dropped while FLOW_HOLD */
 } __attribute__((aligned(64)));
 

@@ -523,11 +523,12 @@ static __always_inline void note_segment(const struct segment *segment)
 	if (segment->has_ack && !segment->rst && !acks_what_was_sent(segment))
 		return;
 	flow->last_ns = bpf_ktime_get_ns();
-	__sync_fetch_and_add(&flow->bytes, segment->payload);
 	if (!segment->rst) {
 		note_ack(segment);
-		if (is_after(end, flow->seq_end))
+		if (is_after(end, flow->seq_end)) {
+			__sync_fetch_and_add(&flow->bytes, end - flow->seq_end);
 			flow->seq_end = end;
+		}
 	}
 	if (segment->fin || segment->rst || flow->peer_fin)
 		note_end(segment, end);

@@ -24,6 +24,18 @@ int flow_events_fd(const struct flow_engine *engine)
 	return ring_buffer__epoll_fd(engine->events);
 }
 
+/* How far its sender came since the kernel took its last byte: what is sent again counts once. That
+ * difference has 32 bits; the program's own count, which is a little off, says which of them. */
+static uint64_t bytes_of(const struct flow *flow)
+{
+	uint64_t near = __atomic_load_n(&flow->bytes, __ATOMIC_RELAXED);
+	uint32_t came = flow->seq_end - flow->kernel_seq;
+
+	if (flow->fin_seen && came)
+		came--; /* the FIN has a number too */
+	return near + (uint64_t)(int64_t)(int32_t)(came - (uint32_t)near);
+}
+
 void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view)
 {
 	const struct flow *pair = &engine->flows[index];
@@ -32,7 +44,7 @@ void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret
 	struct flow_view view = {.quiet_ns = now > last ? now - last : 0};
 
 	for (unsigned leg = 0; leg < 2; leg++) {
-		view.bytes[leg] = __atomic_load_n(&pair[leg].bytes, __ATOMIC_RELAXED);
+		view.bytes[leg] = bytes_of(&pair[leg]);
 		view.packets[leg] = __atomic_load_n(&pair[leg].packets, __ATOMIC_RELAXED);
 		view.fin[leg] = pair[leg].fin_seen;
 		view.rst[leg] = pair[leg].rst_seen;

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real proxy with `offload: flow` in a Network, and what its admin API says of its sessions."""
+
+from .address import connect, text
+from .admin import Admin
+from .conf import simple
+from .ctl import run as sluicectl
+from .peers import pattern, read_exactly
+from .sluice import PATIENCE
+from .wait import eventually
+
+FRONT_PORT, BACKEND_PORT = 7300, 7301
+
+
+class Spliced:
+    """`pool`, `listener` and `top` add to the configuration."""
+
+    def __init__(self, net, start, directory, pool=None, listener=None, options=None, **top):
+        self.net, self.directory = net, directory
+        self.socket = directory / "admin.sock"
+        self.front = (net.front_host, FRONT_PORT)
+        self.target = (net.backend_host, BACKEND_PORT)
+        self.config = simple(
+            text(self.front),
+            text(self.target),
+            pool={"offload": "flow", **(pool or {})},
+            listener=listener,
+            **{
+                "workers": 2,
+                "log": {"format": "json"},
+                "admin": {"socket": str(self.socket)},
+                "drain_timeout": "1s",
+                **top,
+            },
+        )
+        with net.proxy:
+            self.proxy = start(config=self.config, directory=directory, **(options or {}))
+        self.admin = Admin(self.socket)
+
+    # ---- peers ----
+
+    def connect(self, **options):
+        with self.net.client:
+            return connect(self.front, **options)
+
+    def pair(self, server, **options):
+        """A client's socket, and the backend's of the same session."""
+        client = self.connect(**options)
+        try:
+            return client, server.accept()
+        except BaseException:
+            client.close()
+            raise
+
+    # ---- what became of sessions ----
+
+    def sessions(self, **fields):
+        found = self.admin.get("/v1/sessions?limit=1000")["sessions"]
+        return [s for s in found if all(s[key] == value for key, value in fields.items())]
+
+    def wait_offloaded(self, count=1, within=10.0):
+        """Every session is in the kernel's hands, `count` of them."""
+
+        def look():
+            now = self.sessions()
+            gone = [s for s in now if s["state"] == "offloaded"]
+            assert len(gone) == len(now) == count, [s["state"] for s in now]
+            return gone
+
+        found = eventually(look, f"{count} offloaded sessions", within * PATIENCE)
+        assert {session["relay"] for session in found} == {"flow"}
+        return found
+
+    def wait_relayed(self, count=1, within=10.0):
+        return eventually(
+            lambda: len(s := self.sessions(state="relaying")) == count and s,
+            f"{count} sessions on the relay",
+            within * PATIENCE,
+        )
+
+    def promote(self, server, **options):
+        """A pair of sockets that the kernel joins."""
+        client, backend = self.pair(server, **options)
+        try:
+            exchange(client, backend, 1000)
+            self.wait_offloaded(len(self.sessions()))
+        except BaseException:
+            client.close()
+            backend.close()
+            raise
+        return client, backend
+
+    def counts(self):
+        return self.admin.get("/v1/status")["offload"]
+
+    def ended(self, reason, count=1):
+        """Flow lines of that many sessions, which ended for `reason`."""
+        flows = self.proxy.wait_flows(count, within=10)
+        assert {flow["reason"] for flow in flows} == {reason}, flows
+        return flows
+
+    def ctl(self, *words):
+        return sluicectl(*words, admin=self.socket)
+
+
+def exchange(one, other, count=1000):
+    """`count` bytes each way, every one of them right."""
+    data = pattern(count)
+    for to, of in ((one, other), (other, one)):
+        to.sendall(data)
+        assert read_exactly(of, count) == data
