@@ -177,3 +177,109 @@ struct flow_note {
 	char pool[64];
 	char target[320]; /* its identity: id and address */
 };
+
+/* --- the guard at the door: what arrives for our listeners, and nothing else, is looked at --- */
+
+#define GUARD_GENERATIONS 2    /* one is in force, the other is filled by a reload */
+#define GUARD_GATES       8192 /* ports of listeners; 0 is none */
+#define GUARD_LISTENERS   1025 /* 0: a packet so broken that its listener cannot be told */
+#define GUARD_INTERFACES  32
+#define GUARD_NO_SCALE    0xff
+
+enum guard_verdict {
+	GUARD_PASSED,     /* of a connection, or what none of these is about */
+	GUARD_SYN_PASSED, /* within its source's rate */
+	GUARD_ALLOWED,    /* from a source that no limit is for */
+	GUARD_DENIED,
+	GUARD_RATE_LIMITED,
+	GUARD_COOKIE_SENT,    /* a SYN answered by us, without a trace in the kernel */
+	GUARD_COOKIE_PROVED,  /* the answer to that, passed to the kernel, which opens from it */
+	GUARD_COOKIE_REFUSED, /* an acknowledgement of what nobody sent */
+	GUARD_STRAY,          /* likewise, but passed, for the kernel to answer with RST */
+	GUARD_TRICKLED,     /* a SYN passed amid a flood: the kernel trusts its cookies only then */
+	GUARD_UNANSWERABLE, /* a SYN amid a flood that cannot be answered: IP options and such */
+	GUARD_MALFORMED,
+	GUARD_VERDICTS
+};
+
+enum guard_flag {
+	GUARD_DRY_RUN = 1 << 0,        /* count, and pass everything */
+	GUARD_COOKIES_AUTO = 1 << 1,   /* while SYNs come faster than the gate's flood rate */
+	GUARD_COOKIES_ALWAYS = 1 << 2, /* for each SYN */
+	GUARD_HAS_RULES = 1 << 3,      /* its list is not empty */
+};
+
+/* A gate is one port of a listener. Rates are intervals, tolerances how far ahead of them one may
+ * be (GCRA, ITU-T I.371: a token bucket in one number). */
+struct guard_gate {
+	__u64 syn_interval_ns; /* of one source; 0: unlimited */
+	__u64 syn_tolerance_ns;
+	__u64 flood_interval_ns; /* of all */
+	__u64 flood_tolerance_ns;
+	__u32 listener;    /* slot of its counters */
+	__u32 list;        /* which rules */
+	__u16 window;      /* in answers of ours */
+	__u8 window_scale; /* that the kernel will take for granted; GUARD_NO_SCALE: it has none */
+	__u8 flags;        /* enum guard_flag */
+	__u32 reserved;
+};
+
+/* By port number: the gates of wildcard listeners, and whether there are others. */
+struct guard_port {
+	__u16 any4;
+	__u16 any6;
+	__u16 exact;
+	__u16 reserved;
+};
+
+struct guard_bind {
+	__be32 address[4]; /* IPv4: mapped into IPv6 */
+	__be16 port;
+	__u16 generation;
+};
+
+/* Rules: the most specific one of a list counts. `prefix` covers `list` too. */
+struct guard_rule4 {
+	__u32 prefix;
+	__u32 list;
+	__be32 address;
+};
+
+struct guard_rule6 {
+	__u32 prefix;
+	__u32 list;
+	__be32 address[4];
+};
+
+enum guard_rule { GUARD_RULE_ALLOW = 1, GUARD_RULE_DENY = 2 };
+
+/* Who has a bucket: an IPv4 address, or an IPv6 /64, towards one listener. */
+struct guard_source {
+	__u64 prefix;
+	__u32 listener;
+	__u32 family; /* 4 or 6 */
+};
+
+/* What a gate lives through; the program's alone. */
+struct guard_pulse {
+	__u64 flood_ns;         /* theoretical arrival of the next SYN, of any source */
+	__u64 cookies_until_ns; /* 0: no flood */
+	__u64 trickle_ns;       /* when the next SYN goes to the kernel */
+	__u64 stray_ns;         /* theoretical arrival of the next stray */
+} __attribute__((aligned(64)));
+
+struct guard_counts {
+	__u64 packets[16]; /* by enum guard_verdict */
+	__u64 dry[16];     /* what they would have been */
+};
+
+/* Of an interface: what our answers say may be sent to us. */
+struct guard_interface {
+	__u16 mss4;
+	__u16 mss6;
+};
+
+_Static_assert(sizeof(struct guard_gate) == 48, "no hidden padding");
+_Static_assert(sizeof(struct guard_bind) == 20, "no hidden padding");
+_Static_assert(sizeof(struct guard_source) == 16, "no hidden padding");
+_Static_assert(GUARD_VERDICTS <= 16, "guard_counts has room for all");
