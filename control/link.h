@@ -43,6 +43,8 @@ int link_start(const struct link_conf *conf, struct link **ret_link); /* 0 or -e
 void link_stop(struct link *link);                                    /* accepts NULL */
 
 bool link_is_up(const struct link *link);
+const char *link_problem(const struct link *link); /* why it is not up; NULL: it is */
+int64_t link_pid(const struct link *link);         /* of the proxy; 0: not known */
 
 /* Whether the proxy has answered all that was pushed, be it with a refusal. */
 bool link_is_settled(const struct link *link);

@@ -20,6 +20,7 @@
 #include "control/lastgood.h"
 #include "control/link.h"
 #include "control/options.h"
+#include "control/serve.h"
 #include "control/settings.h"
 #include "proxy/base/conf/errors.h"
 #include "proxy/base/log.h"
@@ -146,6 +147,29 @@ static int confine(void)
 	return 0;
 }
 
+/* Where we can be asked; --once is asked by nobody. */
+static int open_serve(struct daemon *daemon)
+{
+	const struct settings *settings = daemon->settings;
+	struct serve_conf conf = {.loop = &daemon->loop,
+				  .feeds = &daemon->feeds,
+				  .journal = daemon->journal,
+				  .hub = daemon->hub,
+				  .socket = settings->socket,
+				  .mode = settings->socket_mode,
+				  .http = settings->http,
+				  .proxy = daemon->admin_socket};
+	char why[SERVE_WHY];
+	int err;
+
+	if (daemon->options->once)
+		return 0;
+	err = serve_open(&conf, &daemon->serve, why);
+	if (err)
+		log_event(LOG_ERROR, "bind_failed", "error=\"%s\"", why);
+	return err ? err : serve_start(daemon->serve);
+}
+
 static int begin(struct daemon *daemon)
 {
 	int err = feeding_connect(daemon);
@@ -199,6 +223,8 @@ int daemon_start(const struct control_options *options, struct settings *setting
 	if (!err)
 		err = open_sources(daemon);
 	if (!err)
+		err = open_serve(daemon);
+	if (!err)
 		err = confine();
 	if (!err) {
 		daemon->feeds.lastgood = daemon->lastgood;
@@ -227,6 +253,7 @@ void daemon_stop(struct daemon *daemon)
 {
 	if (!daemon)
 		return;
+	serve_close(daemon->serve);
 	dryrun_free(daemon->dryrun);
 	subscriptions_close(&daemon->subs, &daemon->subs.all);
 	link_stop(daemon->link);

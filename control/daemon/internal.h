@@ -19,6 +19,7 @@ struct http;
 struct journal;
 struct lastgood;
 struct link;
+struct serve;
 
 struct daemon {
 	const struct control_options *options;
@@ -31,6 +32,7 @@ struct daemon {
 	struct link *link;
 	struct lastgood *lastgood;
 	struct journal *journal;
+	struct serve *serve; /* NULL with --once */
 	struct subscriptions subs;
 	struct feed_set feeds;
 	uint32_t fleet_size;

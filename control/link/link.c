@@ -212,6 +212,16 @@ bool link_is_up(const struct link *link)
 	return link->up;
 }
 
+const char *link_problem(const struct link *link)
+{
+	return link->up ? NULL : link->problem;
+}
+
+int64_t link_pid(const struct link *link)
+{
+	return link->pid;
+}
+
 bool link_is_settled(const struct link *link)
 {
 	list_for_each (at, &link->pushes) {

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxy/admin/host.h"
+#include "proxy/base/host.h"
 #include "proxy/admin/transport.h"
 #include "proxy/base/jot.h"
 
