@@ -71,7 +71,7 @@ kernel: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's 
 
 aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
-		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -m "not soak" tests/aws
+		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -n 4 -m "not soak" tests/aws
 
 screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a real proxy
 	@mkdir -p packaging

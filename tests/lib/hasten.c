@@ -3,7 +3,7 @@
  * A program whose hours pass in seconds: the clocks come here through the linker's --wrap, in
  * build/hasten/sluice-control alone, and run faster; the event loop sleeps as much shorter.
  *
- *   SLUICE_HASTEN="400:1700000000.5"	400 times as fast since that moment of the real wall clock
+ *   HASTEN="400:1700000000.5"	400 times as fast since that moment of the real wall clock
  *
  * Happy path: both clocks are stretched about a fixed point: the wall clock about the moment given,
  * so that a simulator in another process can say the same time of day, the monotonic one about the
@@ -50,7 +50,7 @@ static void stretch(const struct timespec *start, struct timespec *now)
 
 __attribute__((constructor)) static void read_environment(void)
 {
-	const char *text = getenv("SLUICE_HASTEN");
+	const char *text = getenv("HASTEN");
 	double wall;
 	long times;
 
@@ -58,7 +58,7 @@ __attribute__((constructor)) static void read_environment(void)
 	if (!text)
 		return;
 	if (sscanf(text, "%ld:%lf", &times, &wall) != 2 || times < 1 || times > 100000) {
-		fprintf(stderr, "hasten: cannot read SLUICE_HASTEN=%s\n", text);
+		fprintf(stderr, "hasten: cannot read HASTEN=%s\n", text);
 		exit(2);
 	}
 	factor = times;

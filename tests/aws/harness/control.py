@@ -49,7 +49,7 @@ class Control(Sluice):
     def __init__(self, config_path, socket, env=None, double=None, **options):
         env = environment(env)
         if double is not None and double.hasten > 1:
-            env["SLUICE_HASTEN"] = f"{double.hasten}:{double.born:.6f}"
+            env["HASTEN"] = f"{double.hasten}:{double.born:.6f}"
             options["binary"] = HASTENED
         options.setdefault("binary", CONTROL)
         super().__init__("--config", config_path, env=env, ready=False, **options)

@@ -87,7 +87,11 @@ class Pair:
         return self
 
     def report(self):
-        return "\n".join(daemon.report() for daemon in self._daemons[-3:])
+        """The last words of the last daemon, without what it did with each target."""
+        if not self._daemons:
+            return ""
+        lines = self._daemons[-1].report().splitlines()
+        return "\n".join([line for line in lines if " target_" not in line][-15:])
 
     # ---- what is served ----
 
@@ -129,6 +133,24 @@ class Pair:
 
         eventually(reached, f"{pool} serves what it should", within * PATIENCE)
 
+    def wait_same(self, pool, fleet, within=20.0):
+        """The proxy comes to serve what boto3 sees now on the same endpoint."""
+
+        def project(every):
+            return {tuple(each[field] for field in fleet.fields) for each in every}
+
+        seen = project(fleet.sees())
+
+        def reached():
+            found = project([each._asdict() for each in self.served(pool)])
+            assert found == seen, (
+                f"too many: {sorted(found - seen, key=str)[:5]}; "
+                f"missing: {sorted(seen - found, key=str)[:5]}\n{self.report()}"
+            )
+            return True
+
+        eventually(reached, f"{pool} serves what boto3 sees", within * PATIENCE)
+
     def close(self):
         with ExitStack() as stack:
             for daemon in self._daemons:
@@ -147,7 +169,7 @@ class Watch:
         self.admin, self.pool, self.pause_s = Admin(pair.doors.path), pool, pause_s
         self.seen, self.looks = [], 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _look(self):
         members = self.admin.get(f"/v1/pools/{self.pool}")["members"]
@@ -164,16 +186,17 @@ class Watch:
                 time.sleep(0.01)  # the proxy is just not there
 
     def __enter__(self):
+        self._look()
         self._thread.start()
         return self
 
     def __exit__(self, *_):
         self._over.set()
         self._thread.join(20)
+        self._look()
 
     def only(self, *allowed):
-        """Nothing but these sets was ever served, and it was really looked at."""
+        """Nothing but these sets was ever served."""
         allowed = [frozenset(each) for each in allowed]
         wrong = [sorted(each) for each in self.seen if each not in allowed]
         assert not wrong, f"served for a while: {wrong[:3]}"
-        assert self.looks > 3

@@ -13,6 +13,14 @@ from .wire import ApiError
 
 ACCOUNT = "123456789012"
 
+# Filters of DescribeInstances that look at one field.
+PLAIN_FILTERS = {
+    "instance-id": "InstanceId",
+    "private-ip-address": "PrivateIpAddress",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
+
 
 def _limit(params, key, most, least=1):
     value = params.get(key)
@@ -85,8 +93,8 @@ class Account:
             value = tags.get(name[4:])
         elif name == "instance-state-name":
             value = instance["State"]["Name"]
-        elif name in ("vpc-id", "subnet-id", "private-ip-address", "instance-id"):
-            value = instance.get({"vpc-id": "VpcId", "subnet-id": "SubnetId"}.get(name, ""))
+        elif name in PLAIN_FILTERS:
+            value = instance.get(PLAIN_FILTERS[name])
         else:
             raise ApiError("InvalidParameterValue", f"no filter {name}")
         return value is not None and any(fnmatch.fnmatchcase(value, p) for p in each["Values"])

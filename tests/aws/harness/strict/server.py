@@ -48,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_any(self):
         strict = self.server.strict
+        if strict.down:
+            return self.reset()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
         if path == "/container":
@@ -122,12 +124,25 @@ class Strict:
         self.calls, self.complaints = Counter(), []
         self.over = threading.Event()
         self._serial = itertools.count(1)
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.port, self.down = 0, False
+        self.resume()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def resume(self):
+        """Be there (again)."""
+        self.down = False
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         self._server.strict = self
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    def pause(self):
+        """Nobody listens any more, and who is connected already is reset at the next word."""
+        self.down = True
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
 
     def clock(self):
         return self.born + (time.time() - self.born) * self.hasten + self.ahead_s
@@ -200,8 +215,7 @@ class Strict:
 
     def close(self):
         self.over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        if not self.down:
+            self.pause()
 
 
