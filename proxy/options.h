@@ -32,6 +32,8 @@ struct options {
 	bool show;         /* and print the effective configuration; implies check */
 	bool replace;      /* take over from the process that runs */
 	bool demo;         /* with embedded backends */
+	bool doctor;       /* tell what this host can do; a configuration is optional then */
+	bool json;         /* doctor, for programs */
 	bool help;
 	bool version;
 	struct given given;

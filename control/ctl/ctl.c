@@ -22,7 +22,7 @@ const char *const ctl_exit_docs[CTL_EXITS] = {
 	[CTL_USAGE] = "the command line is wrong",
 	[CTL_UNREACHABLE] = "nothing answers on the socket",
 	[CTL_TIMED_OUT] = "timed out",
-	[CTL_UNHEALTHY] = "not healthy (`health`)",
+	[CTL_UNHEALTHY] = "not healthy (`health`), or something fails (`doctor`)",
 };
 
 /* --- saying what is wrong --- */

@@ -20,7 +20,7 @@ enum ctl_exit {
 	CTL_USAGE,       /* the command line makes no sense */
 	CTL_UNREACHABLE, /* nobody answers on the socket */
 	CTL_TIMED_OUT,   /* --wait=TIMEOUT was not enough, or an answer took too long */
-	CTL_UNHEALTHY,   /* what `health` found */
+	CTL_UNHEALTHY,   /* what `health` or `doctor` found */
 	CTL_EXITS
 };
 

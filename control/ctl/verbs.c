@@ -5,10 +5,7 @@
  */
 #include "control/ctl/verbs.h"
 
-#include <string.h>
-
 #include "control/ctl/verb.h"
-#include "proxy/base/conf/nearest.h"
 
 #define LOOK   "Look"
 #define CHANGE "Change targets"
@@ -341,6 +338,19 @@ const struct verb verbs[] = {
 		.run = verb_reload,
 	},
 	{
+		.name = "doctor",
+		.group = OTHER,
+		.doc = "what this host can do for a proxy, why not, and what to do about it",
+		.more = "It runs `sluice --doctor --json` here, and needs no proxy that runs. With "
+			"FILE, what\nthat configuration says is judged too. Root sees more. Exit 5 "
+			"if anything fails.",
+		.examples = "sluicectl doctor\n"
+			    "sluicectl doctor /etc/sluice/sluice.yaml\n"
+			    "sluicectl doctor --json | jq '.lines[] | select(.verdict != \"ok\")'",
+		.words = {{.name = "FILE", .kind = WORD_FILE, .optional = true}},
+		.run = verb_doctor,
+	},
+	{
 		.name = "completion",
 		.group = OTHER,
 		.doc = "print a script that makes a shell complete verbs, pools, targets",
@@ -378,21 +388,3 @@ const struct verb verbs[] = {
 };
 
 const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);
-
-const struct verb *verb_find(const char *name)
-{
-	for (size_t i = 0; i < verb_count; i++)
-		if (strcmp(verbs[i].name, name) == 0)
-			return &verbs[i];
-	return NULL;
-}
-
-const char *verb_nearest(const char *name)
-{
-	struct nearest nearest;
-
-	nearest_init(&nearest, name);
-	for (size_t i = 0; i < verb_count; i++)
-		nearest_offer(&nearest, verbs[i].name);
-	return nearest_best(&nearest);
-}

@@ -53,6 +53,9 @@ int verb_reload(struct ctl *ctl);
 /* verb_import.c */
 int verb_import_haproxy(struct ctl *ctl);
 
+/* verb_doctor.c */
+int verb_doctor(struct ctl *ctl);
+
 /* completion/completion.c */
 int verb_completion(struct ctl *ctl);
 

@@ -18,10 +18,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proxy/base/cgroup.h"
 #include "proxy/model.h"
 
-#define CGROUP_ROOT       "/sys/fs/cgroup"
-#define CGROUP_MAX        512
 #define FDS_KEPT          64         /* per table, for listeners, epoll, logs */
 #define SESSION_BYTES     (9 * 1024) /* two kernel sockets and ours, measured idle */
 #define MEMORY_SHARE      0.8
@@ -42,59 +41,6 @@ static bool read_line(const char *path, char *buf, int size)
 	return got;
 }
 
-double limits_parse_cpu_max(const char *text)
-{
-	double quota, period;
-
-	if (sscanf(text, "%lf %lf", &quota, &period) != 2 || quota <= 0 || period <= 0)
-		return 0;
-	return quota / period;
-}
-
-/* The cgroup v2 path of this process, "" at the root; /proc/self/cgroup, cgroups(7). */
-static void own_cgroup(char buf[CGROUP_MAX])
-{
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	char line[CGROUP_MAX];
-
-	buf[0] = '\0';
-	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "0::", 3))
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		strcpy(buf, strcmp(line + 3, "/") ? line + 3 : "");
-	}
-	if (file)
-		fclose(file);
-}
-
-/* Visit this cgroup's file and those of its parents: a limit anywhere above binds too. */
-static void each_level(const char *name, void (*visit)(const char *text, void *arg), void *arg)
-{
-	char cgroup[CGROUP_MAX], path[CGROUP_MAX + 64], text[128];
-	char *slash;
-
-	own_cgroup(cgroup);
-	for (;;) {
-		snprintf(path, sizeof(path), CGROUP_ROOT "%s/%s", cgroup, name);
-		if (read_line(path, text, sizeof(text)))
-			visit(text, arg);
-		slash = strrchr(cgroup, '/');
-		if (!slash)
-			return;
-		*slash = '\0';
-	}
-}
-
-static void take_quota(const char *text, void *arg)
-{
-	double *quota = arg;
-	double found = limits_parse_cpu_max(text);
-
-	if (found > 0 && (*quota <= 0 || found < *quota))
-		*quota = found;
-}
-
 static void take_memory(const char *text, void *arg)
 {
 	uint64_t *memory = arg;
@@ -103,18 +49,6 @@ static void take_memory(const char *text, void *arg)
 
 	if (end != text && found < *memory)
 		*memory = found;
-}
-
-/* cgroup v1, where there is no unified hierarchy. */
-static double quota_v1(void)
-{
-	char quota[64], period[64];
-
-	if (!read_line(CGROUP_ROOT "/cpu/cpu.cfs_quota_us", quota, sizeof(quota)) ||
-	    !read_line(CGROUP_ROOT "/cpu/cpu.cfs_period_us", period, sizeof(period)) ||
-	    atof(quota) <= 0 || atof(period) <= 0)
-		return 0;
-	return atof(quota) / atof(period);
 }
 
 static uint64_t available_memory(void)
@@ -130,7 +64,7 @@ static uint64_t available_memory(void)
 	if (file)
 		fclose(file);
 	memory = kib ? kib * 1024 : UINT64_MAX;
-	each_level("memory.max", take_memory, &memory);
+	cgroup_each_level("", "memory.max", take_memory, &memory);
 	return memory;
 }
 
@@ -226,9 +160,7 @@ void limits_derive(const struct config *config, struct limits *ret_limits)
 				.port_low = DEFAULT_PORT_LOW,
 				.port_high = DEFAULT_PORT_HIGH};
 
-	each_level("cpu.max", take_quota, &limits.quota_cpus);
-	if (limits.quota_cpus <= 0)
-		limits.quota_cpus = quota_v1();
+	limits.quota_cpus = cgroup_quota_cpus("");
 	limits.workers = count_workers(config, &limits);
 	limits.pinned = limits.workers == limits.cpus && limits.quota_cpus <= 0;
 	limits.fds = raise_fds();

@@ -29,8 +29,5 @@ void limits_derive(const struct config *config, struct limits *ret_limits);
 /* The CPU for worker `index`, or -1 when workers are not pinned. */
 int limits_cpu(const struct limits *limits, unsigned index);
 
-/* parsing, apart for its tests: "max 100000" or "150000 100000" of cpu.max; 0: no quota. */
-double limits_parse_cpu_max(const char *text);
-
 /* Read the range of source ports again; whether it is another one. */
 bool limits_refresh_ports(struct limits *limits);

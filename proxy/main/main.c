@@ -12,6 +12,7 @@
 #include "proxy/base/version.h"
 #include "proxy/config.h"
 #include "proxy/main/demonstration.h"
+#include "proxy/main/diagnosis.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 
@@ -62,6 +63,17 @@ static int serve(struct options *options)
 	return EXIT_OK;
 }
 
+static int doctor_run(const struct options *options)
+{
+	struct config *config = NULL;
+	int status = options->config_file ? load(options, &config) : EXIT_OK;
+
+	if (status == EXIT_OK)
+		status = diagnosis_print(config, options->json) ? EXIT_CONFIG : EXIT_OK;
+	config_free(config);
+	return status;
+}
+
 static int act(struct options *options)
 {
 	if (options->help) {
@@ -72,6 +84,8 @@ static int act(struct options *options)
 		puts("sluice " SLUICE_VERSION);
 		return EXIT_OK;
 	}
+	if (options->doctor)
+		return doctor_run(options);
 	return options->check ? check(options) : serve(options);
 }
 

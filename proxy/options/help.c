@@ -47,7 +47,8 @@ void options_help(FILE *out)
 	fputs("sluice: a TCP reverse proxy\n\n"
 	      "usage: sluice --listen ADDR --target ADDR [--target ADDR ...] [OPTION ...]\n"
 	      "       sluice --config FILE [OPTION ...]\n"
-	      "       sluice --check [--show] FILE\n\n"
+	      "       sluice --check [--show] FILE\n"
+	      "       sluice --doctor [--json] [FILE]\n\n"
 	      "What to do:\n",
 	      out);
 	print_option(out, "--config", "FILE", "read the configuration from FILE [SLUICE_CONFIG]\n");
@@ -69,6 +70,8 @@ void options_help(FILE *out)
 	      "  SIGTERM, SIGINT    drain, then exit; twice: skip the lame duck; thrice: exit now\n"
 	      "  SIGUSR1            reopen the flow log's file\n"
 	      "  SIGUSR2            print the counters as JSON\n"
-	      "\nExit status: 0 done, 1 the configuration is invalid, 2 the command line is.\n",
+	      "\nExit status: 0 done, 1 the configuration is invalid (--doctor: something fails), "
+	      "2 the\n"
+	      "command line is.\n",
 	      out);
 }

@@ -23,6 +23,9 @@ const struct options_switch options_switches[] = {
 	 "as --check, and print the effective configuration"},
 	{"--replace", offsetof(struct options, replace), "take over from the sluice that runs"},
 	{"--demo", offsetof(struct options, demo), "start in front of three embedded backends"},
+	{"--doctor", offsetof(struct options, doctor),
+	 "say what this host can do, and what to do about the rest"},
+	{"--json", offsetof(struct options, json), "with --doctor: for programs"},
 	{"--version", offsetof(struct options, version), "print the version and exit"},
 	{"--help", offsetof(struct options, help), "print this and exit"},
 };
@@ -302,6 +305,10 @@ static int check_together(struct parser *parser)
 
 	options->check |= options->show;
 	if (options->help || options->version || conf_failed(parser->errors))
+		return 0;
+	if (options->json && !options->doctor)
+		complain(parser, "--json", "found it alone; expected it together with --doctor");
+	if (options->doctor && !options->config_file)
 		return 0;
 	if (!options->config_file)
 		return check_without_file(parser);

@@ -15,7 +15,7 @@ import sys
 ROWS = [
     ["main"],
     # What main alone uses to become a running proxy.
-    ["config", "options", "demo", "live", "holder", "netlink", "resolve", "zone",
+    ["config", "options", "demo", "doctor", "live", "holder", "netlink", "resolve", "zone",
      "snapshot_build", "static_targets"],
     ["admin", "health", "worker"],
     ["registry"],

@@ -35,7 +35,8 @@ def test_help_names_every_verb_and_status_code():
     text = told(run("--help"))
     for verb in (
         "status pools targets sessions events set-weight add-target remove-target drain undrain "
-        "maint listener close-sessions kill-session reload health explain top sources completion"
+        "maint listener close-sessions kill-session reload health explain top sources completion "
+        "doctor"
     ).split():
         assert re.search(rf"^  {verb} ", text, re.M), verb
     for code in range(6):

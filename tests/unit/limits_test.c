@@ -6,6 +6,7 @@
 /* link: -Wl,--wrap=fopen,--wrap=sched_getaffinity,--wrap=getrlimit,--wrap=setrlimit */
 #include <errno.h>
 
+#include "proxy/base/cgroup.h"
 #include "proxy/main/limits.c"
 #include "tests/unit/conf_rig.h"
 
@@ -81,16 +82,16 @@ static struct limits derive(uint32_t workers)
 
 START_TEST(cpu_max_is_a_share_or_no_quota)
 {
-	ck_assert_double_eq(limits_parse_cpu_max("max 100000\n"), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("150000 100000\n"), 1.5);
-	ck_assert_double_eq(limits_parse_cpu_max("50000 100000"), 0.5);
-	ck_assert_double_eq(limits_parse_cpu_max("100000 50000"), 2);
-	ck_assert_double_eq(limits_parse_cpu_max(""), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("max"), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("100000"), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("0 100000"), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("-1 100000"), 0);
-	ck_assert_double_eq(limits_parse_cpu_max("100000 0"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("max 100000\n"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("150000 100000\n"), 1.5);
+	ck_assert_double_eq(cgroup_parse_cpu_max("50000 100000"), 0.5);
+	ck_assert_double_eq(cgroup_parse_cpu_max("100000 50000"), 2);
+	ck_assert_double_eq(cgroup_parse_cpu_max(""), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("max"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("100000"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("0 100000"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("-1 100000"), 0);
+	ck_assert_double_eq(cgroup_parse_cpu_max("100000 0"), 0);
 }
 END_TEST
 
