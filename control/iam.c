@@ -19,12 +19,18 @@
 #define OWN "sluice-control"
 
 static const struct source_action lifecycle_actions[] = {
-	{"autoscaling:DescribeAutoScalingInstances", "*", NULL},
-	{"autoscaling:DescribeLifecycleHooks", "*", NULL},
+	{"autoscaling:DescribeAutoScalingInstances", "*", SOURCE_OWN_REGION},
+	{"autoscaling:DescribeLifecycleHooks", "*", SOURCE_OWN_REGION},
 	{"autoscaling:RecordLifecycleActionHeartbeat",
 	 "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*", NULL},
 	{"autoscaling:CompleteLifecycleAction",
 	 "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*", NULL},
+	{NULL, NULL, NULL},
+};
+
+/* With fleet_size: auto. */
+static const struct source_action fleet_actions[] = {
+	{"autoscaling:DescribeAutoScalingGroups", "*", SOURCE_OWN_REGION},
 	{NULL, NULL, NULL},
 };
 
@@ -236,6 +242,8 @@ static bool add_own(json_t *principals, const struct settings *settings, const c
 	filling_init(&filling, node_get(settings->tree, "control"), settings->place.region, region);
 	if (ok && settings->lifecycle)
 		ok = add_actions(statements, &filling, lifecycle_actions);
+	if (ok && settings->lifecycle && !settings->fleet_size)
+		ok = add_actions(statements, &filling, fleet_actions);
 	if (!ok || strcmp(settings->queue, "off") == 0)
 		return ok;
 	if (strcmp(settings->queue, "auto") == 0)

@@ -161,14 +161,22 @@ static int read_sources(struct settings *settings)
 static void check(const struct node *root, struct conf_errors *errors)
 {
 	const struct node *pools = node_get(root, "pools"), *first = NULL;
+	const struct node *lifecycle = node_get(node_get(root, "control"), "lifecycle");
+	bool leaves = lifecycle && lifecycle->text && strcmp(lifecycle->text, "auto") == 0;
+	bool reachable = node_get(node_get(root, "admin"), "socket");
 
 	for (size_t i = 0; i < node_items(pools) && !first; i++)
 		first = node_get(pools->children[i], "discover");
-	if (!first)
+	if (leaves && !reachable)
+		conf_error(
+			errors, &lifecycle->where,
+			"lifecycle: found \"auto\" without an \"admin\" socket; expected one, as "
+			"that is where the proxy is told to drain");
+	if (!first && !leaves)
 		conf_warn(errors, &root->where,
 			  "found no pool with \"discover\"; there is nothing to do for "
 			  "sluice-control");
-	else if (!node_get(node_get(root, "admin"), "socket"))
+	else if (first && !reachable)
 		conf_error(errors, &first->name_where,
 			   "found \"discover\" without an \"admin\" socket; expected one, as that "
 			   "is where targets are pushed to");

@@ -79,6 +79,11 @@ fail:
 	return err;
 }
 
+void aws_hub_set_fleet_size(struct aws_hub *hub, uint32_t nodes)
+{
+	budget_set_nodes(hub->budgets, nodes);
+}
+
 void aws_hub_free(struct aws_hub *hub)
 {
 	if (!hub)

@@ -87,6 +87,8 @@ struct aws_hub_conf {
 /* One per process: connections, clock correction, credentials and budgets that places share.
  * `loop` is borrowed. 0 or -errno. */
 int aws_hub_new(struct loop *loop, const struct aws_hub_conf *conf, struct aws_hub **ret_hub);
+/* The fleet has so many nodes now, at least 1. */
+void aws_hub_set_fleet_size(struct aws_hub *hub, uint32_t nodes);
 void aws_hub_free(struct aws_hub *hub); /* after every place, from no callback; accepts NULL */
 
 /* 0, -ENOMEM, or -EINVAL with a sentence in `ret_problem` (`size` bytes): no such region, ...  No

@@ -21,13 +21,15 @@ struct budget {
 	double rate;  /* tokens a second */
 	double burst; /* tokens at most */
 	double tokens;
+	unsigned worth;     /* api_class_worth() */
 	uint64_t filled_us; /* until when; 0: never asked */
 };
 
 struct budget_set {
 	struct list budgets; /* struct budget::link; a handful */
-	double rate;
-	double burst;
+	double fleet_rate;
+	double rate;  /* a node's */
+	double burst; /* a node's */
 };
 
 struct budget_set *budget_set_new(double rate, uint32_t nodes)
@@ -37,11 +39,25 @@ struct budget_set *budget_set_new(double rate, uint32_t nodes)
 	if (!set)
 		return NULL;
 	list_init(&set->budgets);
-	set->rate = rate / nodes;
+	set->fleet_rate = rate;
+	budget_set_nodes(set, nodes);
+	return set;
+}
+
+static void share(const struct budget_set *set, struct budget *budget)
+{
+	budget->rate = set->rate * budget->worth;
+	budget->burst = set->burst * budget->worth;
+}
+
+void budget_set_nodes(struct budget_set *set, uint32_t nodes)
+{
+	set->rate = set->fleet_rate / nodes;
 	set->burst = (double)BURST / nodes;
 	if (set->burst < BURST_LEAST)
 		set->burst = BURST_LEAST;
-	return set;
+	list_for_each (link, &set->budgets)
+		share(set, container_of(link, struct budget, link));
 }
 
 void budget_set_free(struct budget_set *set)
@@ -89,8 +105,8 @@ struct budget *budget_of(struct budget_set *set, const char *who, const char *re
 		return NULL;
 	}
 	budget->key = key;
-	budget->rate = set->rate * api_class_worth(class);
-	budget->burst = set->burst * api_class_worth(class);
+	budget->worth = api_class_worth(class);
+	share(set, budget);
 	budget->tokens = budget->burst;
 	list_push_back(&set->budgets, &budget->link);
 	return budget;

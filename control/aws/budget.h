@@ -19,6 +19,8 @@ struct budget_set;
 
 /* `rate` calls a second for the whole fleet of `nodes`. NULL without memory. */
 struct budget_set *budget_set_new(double rate, uint32_t nodes);
+/* So many nodes from now on, also in buckets that are there already. */
+void budget_set_nodes(struct budget_set *set, uint32_t nodes);
 void budget_set_free(struct budget_set *set); /* accepts NULL */
 
 /* The bucket, made if it is new; lives as long as the set. `who` stands for the account (profile

@@ -176,6 +176,8 @@ static int begin(struct daemon *daemon)
 
 	if (!err)
 		err = feeding_start(daemon);
+	if (!err && !daemon->options->once)
+		err = node_start(daemon);
 	if (err || !daemon->options->once)
 		return err;
 	if (daemon->options->dry_run)
@@ -256,6 +258,7 @@ void daemon_stop(struct daemon *daemon)
 	serve_close(daemon->serve);
 	dryrun_free(daemon->dryrun);
 	subscriptions_close(&daemon->subs, &daemon->subs.all);
+	node_stop(daemon);
 	link_stop(daemon->link);
 	aws_hub_free(daemon->hub);
 	http_free(daemon->http);

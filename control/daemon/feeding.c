@@ -14,6 +14,7 @@
 #include "control/estimate.h"
 #include "control/journal.h"
 #include "control/lastgood.h"
+#include "control/lifecycle.h"
 #include "control/link.h"
 #include "control/options.h"
 #include "control/settings.h"
@@ -47,7 +48,7 @@ static int make_feed(struct daemon *daemon, struct subscription *sub)
 }
 
 /* The whole fleet's calls count, so one source more may make the intervals of others longer. */
-static void stretch_intervals(struct daemon *daemon)
+void feeding_stretch(struct daemon *daemon)
 {
 	uint32_t *calls = subscriptions_calls_x100(&daemon->subs, ESTIMATE_TARGETS);
 	struct estimate estimate = {.settings = daemon->settings,
@@ -92,7 +93,7 @@ int feeding_start(struct daemon *daemon)
 			err = make_feed(daemon, of_link(at));
 	if (err)
 		return err;
-	stretch_intervals(daemon);
+	feeding_stretch(daemon);
 	if (!daemon->options->dry_run)
 		sweep_files(daemon);
 	return 0;
@@ -201,12 +202,15 @@ int feeding_connect(struct daemon *daemon)
 				 .on_pushed = on_pushed,
 				 .context = daemon};
 	struct link *link;
-	int err = settings->pool_count ? link_start(&conf, &link) : 0;
+	bool wanted = settings->pool_count || daemon->lifecycle || settings->lifecycle;
+	int err = wanted ? link_start(&conf, &link) : 0;
 
-	if (err || !settings->pool_count)
+	if (err || !wanted)
 		return err;
 	link_stop(daemon->link);
 	daemon->link = daemon->feeds.link = link;
+	if (daemon->lifecycle)
+		lifecycle_use_link(daemon->lifecycle, link);
 	/* What another link had to push is this one's now. */
 	list_for_each (at, &daemon->feeds.feeds) {
 		const struct feed *feed = container_of(at, struct feed, link);

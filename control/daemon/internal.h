@@ -18,6 +18,7 @@ struct dryrun;
 struct http;
 struct journal;
 struct lastgood;
+struct lifecycle;
 struct link;
 struct serve;
 
@@ -36,6 +37,8 @@ struct daemon {
 	struct subscriptions subs;
 	struct feed_set feeds;
 	uint32_t fleet_size;
+	struct settings *first;      /* a reference to those of the start; NULL before it */
+	struct lifecycle *lifecycle; /* NULL: off */
 
 	/* --once */
 	struct timer once_timer;
@@ -51,11 +54,18 @@ int feeding_start(struct daemon *daemon);
 /* Take back what is configured no longer: from the list, which it empties, and from the proxy. */
 void feeding_end(struct daemon *daemon, struct list *left);
 
+/* After another fleet size, or another set of sources. */
+void feeding_stretch(struct daemon *daemon);
+
 /* The way to the proxy, for the pools of the settings: 0 or -errno. */
 int feeding_connect(struct daemon *daemon);
 
 /* Sources of the proxy's that were ours and are in the configuration no longer. */
 void feeding_on_proxy_up(struct daemon *daemon);
+
+/* What concerns this node and no source: its end, and the size of its fleet. 0 or -errno. */
+int node_start(struct daemon *daemon);
+void node_stop(struct daemon *daemon);
 
 /* SIGHUP. */
 void reload(struct daemon *daemon);

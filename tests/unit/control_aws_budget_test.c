@@ -50,6 +50,20 @@ START_TEST(fleet_shares_the_rate_and_each_node_keeps_a_small_burst)
 }
 END_TEST
 
+START_TEST(another_fleet_size_changes_the_share_of_what_is_there)
+{
+	struct budget_set *set = budget_set_new(5, 1);
+	struct budget *budget = budget_for(set, "a", "r", AWS_EC2, "DescribeInstances");
+
+	budget_set_nodes(set, 100);
+	ck_assert_uint_eq(take_all(budget, US_PER_SEC), 10);
+	ck_assert_uint_eq(budget_take(budget, US_PER_SEC), 40 * US_PER_SEC);
+	budget_set_nodes(set, 1);
+	ck_assert_uint_eq(take_all(budget, 1000 * US_PER_SEC), 100);
+	budget_set_free(set);
+}
+END_TEST
+
 START_TEST(buckets_are_apart_by_account_region_service_and_class)
 {
 	struct budget_set *set = budget_set_new(5, 1);
@@ -127,6 +141,7 @@ int main(void)
 	const TTest *const tests[] = {
 		burst_is_free_and_then_calls_wait_their_turn,
 		fleet_shares_the_rate_and_each_node_keeps_a_small_burst,
+		another_fleet_size_changes_the_share_of_what_is_there,
 		buckets_are_apart_by_account_region_service_and_class,
 		throttled_answer_ends_the_burst,
 		clock_that_stands_or_goes_back_gives_nothing,

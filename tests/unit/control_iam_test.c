@@ -157,6 +157,27 @@ START_TEST(a_role_has_its_own_policy_and_must_be_assumed)
 }
 END_TEST
 
+#define OWN_REGION "\"StringEquals\": {\"aws:RequestedRegion\": \"eu-west-1\"}"
+#define LOOKS(actions)                                                                             \
+	"{\"Effect\": \"Allow\", \"Action\": [" actions                                            \
+	"], \"Resource\": [\"*\"], \"Condition\": {" OWN_REGION "}}"
+#define HOOK_ACTIONS                                                                               \
+	ALLOW("\"autoscaling:CompleteLifecycleAction\", "                                          \
+	      "\"autoscaling:RecordLifecycleActionHeartbeat\"",                                    \
+	      "\"arn:aws:autoscaling:eu-west-1:*:autoScalingGroup:*\"")
+
+START_TEST(the_lifecycle_asks_for_its_group_and_answers_its_hook)
+{
+	expect("{region: eu-west-1, lifecycle: auto, fleet_size: 3}", "{file: {path: /x}}", NULL,
+	       DOCUMENT(LOOKS("\"autoscaling:DescribeAutoScalingInstances\", "
+			      "\"autoscaling:DescribeLifecycleHooks\"") "," HOOK_ACTIONS));
+	expect("{region: eu-west-1, lifecycle: auto}", "{file: {path: /x}}", NULL,
+	       DOCUMENT(LOOKS("\"autoscaling:DescribeAutoScalingGroups\", "
+			      "\"autoscaling:DescribeAutoScalingInstances\", "
+			      "\"autoscaling:DescribeLifecycleHooks\"") "," HOOK_ACTIONS));
+}
+END_TEST
+
 START_TEST(the_lifecycle_and_an_own_queue_need_more)
 {
 	struct settings *settings = settings_valid(
@@ -191,6 +212,7 @@ int main(void)
 		an_arn_stands_for_its_last_part_and_says_where,
 		resources_of_the_same_actions_are_one_statement,
 		a_role_has_its_own_policy_and_must_be_assumed,
+		the_lifecycle_asks_for_its_group_and_answers_its_hook,
 		the_lifecycle_and_an_own_queue_need_more,
 		without_aws_nothing_is_allowed,
 	};

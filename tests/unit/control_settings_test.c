@@ -143,6 +143,10 @@ START_TEST(what_would_be_pushed_nowhere_is_refused)
 	expect(VALID_LISTENERS POOL(FILES), -EINVAL,
 	       "2:54: found \"discover\" without an \"admin\" socket; expected one, as that is "
 	       "where targets are pushed to");
+	expect("control: {lifecycle: auto}\n" VALID, -EINVAL,
+	       "1:22: lifecycle: found \"auto\" without an \"admin\" socket; expected one, as that "
+	       "is where the proxy is told to drain");
+	settings_free(settings_valid(ADMIN "control: {lifecycle: auto}\n" VALID));
 	expect(ADMIN VALID, 0,
 	       "1:1: warning: found no pool with \"discover\"; there is nothing to do for "
 	       "sluice-control");

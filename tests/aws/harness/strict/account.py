@@ -143,12 +143,26 @@ class Account:
             raise ApiError("ValidationError", "AutoScalingGroup name not found")
         return {"LifecycleHooks": group.get("LifecycleHooks", [])}
 
+    def _held(self, params):
+        """The instance whose end waits for this hook."""
+        group = self.groups.get(params["AutoScalingGroupName"], {})
+        hooks = [hook["LifecycleHookName"] for hook in group.get("LifecycleHooks", [])]
+        for each in group.get("Instances", []):
+            held = each["LifecycleState"] == "Terminating:Wait"
+            if held and each["InstanceId"] == params.get("InstanceId"):
+                if params["LifecycleHookName"] in hooks:
+                    return each
+        raise ApiError("ValidationError", "No active Lifecycle Action found with that instance ID")
+
     def RecordLifecycleActionHeartbeat(self, params, fault):
+        self._held(params)
         self.lifecycle.append(("heartbeat", params))
         return {}
 
     def CompleteLifecycleAction(self, params, fault):
-        self.lifecycle.append(("complete", params))
+        held = self._held(params)
+        self.lifecycle.append((params["LifecycleActionResult"], params))
+        held["LifecycleState"] = "Terminating:Proceed"
         return {}
 
     # ---- Elastic Load Balancing ----
