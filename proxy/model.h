@@ -102,6 +102,36 @@ struct timeouts_conf {
 	uint32_t lifetime_ms;   /* of a session, plus up to 10 % of jitter; 0: unlimited */
 };
 
+/* Whether SYNs are answered with cookies. */
+enum cookie_mode { COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS, COOKIE_MODES };
+
+enum hook_mode { HOOK_AUTO, HOOK_NATIVE, HOOK_GENERIC, HOOK_MODES };
+
+/* What the guard does at a listener's door. */
+struct door_conf {
+	struct addr_block *allow;
+	size_t allow_count;
+	struct addr_block *deny;
+	size_t deny_count;
+	uint32_t syn_rate; /* a second and source; 0: unlimited */
+	uint32_t syn_burst;
+	enum cookie_mode cookies;
+	uint32_t flood_rate; /* SYNs a second to one port; more is a flood */
+	bool dry_run;
+};
+
+struct interface_conf {
+	char *name;
+	enum hook_mode mode;
+};
+
+/* Where the guard stands. Without interfaces there is none. */
+struct guard_house_conf {
+	struct interface_conf *interfaces;
+	size_t interface_count;
+	bool keep; /* when this process dies */
+};
+
 struct listener_conf {
 	char *name;
 	struct addr bind;         /* the first of a range */
@@ -112,6 +142,7 @@ struct listener_conf {
 	uint32_t max_connections; /* 0: only the global limit */
 	enum steer_mode steer;
 	struct tcp_conf tcp;
+	struct door_conf door;
 	struct addr_block *trusted; /* balancers: may send a PROXY header; probes never logged */
 	size_t trusted_count;
 	enum proxy_accept proxy_protocol;
@@ -231,6 +262,7 @@ struct config {
 	char *log_level; /* of the operational log: error, warn, info, debug */
 	struct flow_conf flow;
 	struct admin_conf admin;
+	struct guard_house_conf guard;
 	char *state_directory;  /* where overrides survive a restart; NULL: nowhere */
 	char *zone;             /* "off", "auto" or the zone's own name or id */
 	uint32_t start_wait_ms; /* readiness waits this long for a discovered pool's first set */

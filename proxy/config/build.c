@@ -65,22 +65,6 @@ static uint32_t find_pool(const struct config *config, const char *name)
 	panic(__FILE__, __LINE__, "a listener's pool exists, conf_check() has seen it");
 }
 
-static int build_trusted(const struct fields *fields, struct listener_conf *listener)
-{
-	size_t count = fields_items(fields, "trusted");
-
-	if (count == 0)
-		return 0;
-	listener->trusted = calloc(count, sizeof(*listener->trusted));
-	if (!listener->trusted)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		must(addr_block_parse(fields_item_text(fields, "trusted", i),
-				      &listener->trusted[i]) == 0);
-	listener->trusted_count = count;
-	return 0;
-}
-
 static int build_listener(struct fields fields, struct config *config,
 			  struct listener_conf *listener)
 {
@@ -103,7 +87,11 @@ static int build_listener(struct fields fields, struct config *config,
 	err = fields_text(&fields, "name", &listener->name);
 	if (err == 0)
 		err = config_build_tcp(fields_part(&fields, "tcp"), &listener->tcp);
-	return err < 0 ? err : build_trusted(&fields, listener);
+	if (err == 0)
+		err = config_build_door(fields_part(&fields, "guard"), &listener->door);
+	return err < 0 ? err
+		       : fields_blocks(&fields, "trusted", &listener->trusted,
+				       &listener->trusted_count);
 }
 
 static int build_lists(const struct fields *root, struct config *config)
@@ -148,6 +136,8 @@ static int build_root(const struct fields *root, struct config *config)
 		err = fields_text(root, "zone", &config->zone);
 	if (err == 0)
 		err = build_flow(fields_part(root, "log"), &config->flow);
+	if (err == 0)
+		err = config_build_guard(fields_part(root, "guard"), &config->guard);
 	return err < 0 ? err : build_lists(root, config);
 }
 
@@ -171,6 +161,7 @@ static void listener_fini(struct listener_conf *listener)
 	free(listener->name);
 	free(listener->tcp.congestion);
 	free(listener->trusted);
+	config_door_fini(&listener->door);
 }
 
 void config_free(struct config *config)
@@ -181,6 +172,7 @@ void config_free(struct config *config)
 		listener_fini(&config->listeners[i]);
 	for (size_t i = 0; i < config->pool_count; i++)
 		config_pool_fini(&config->pools[i]);
+	config_guard_fini(&config->guard);
 	free(config->listeners);
 	free(config->pools);
 	free(config->flow.path);

@@ -74,3 +74,21 @@ const char *fields_item_text(const struct fields *fields, const char *name, size
 {
 	return node_get(fields->node, name)->children[i]->text;
 }
+
+int fields_blocks(const struct fields *fields, const char *name, struct addr_block **ret_blocks,
+		  size_t *ret_count)
+{
+	size_t count = fields_items(fields, name);
+	struct addr_block *blocks;
+
+	if (!count)
+		return 0;
+	blocks = calloc(count, sizeof(*blocks));
+	if (!blocks)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		must(addr_block_parse(fields_item_text(fields, name, i), &blocks[i]) == 0);
+	*ret_blocks = blocks;
+	*ret_count = count;
+	return 0;
+}

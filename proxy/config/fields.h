@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct addr_block;
 struct bytes_conf;
 struct node;
 struct schema_map;
@@ -35,3 +36,8 @@ struct fields fields_part(const struct fields *fields, const char *name);
 size_t fields_items(const struct fields *fields, const char *name);
 struct fields fields_item(const struct fields *fields, const char *name, size_t i);
 const char *fields_item_text(const struct fields *fields, const char *name, size_t i);
+
+/* A copy of a list of address blocks, which the caller frees; untouched where it is empty. 0 or
+ * -ENOMEM. */
+int fields_blocks(const struct fields *fields, const char *name, struct addr_block **ret_blocks,
+		  size_t *ret_count);

@@ -13,8 +13,8 @@
  * that what is shown passes conf_check() again. */
 static void prune(const struct config *config)
 {
-	static const char *const tcp_only[] = {"tcp", "steer", "proxy_protocol", "proxy_timeout",
-					       "header_timeout"};
+	static const char *const tcp_only[] = {
+		"tcp", "steer", "guard", "proxy_protocol", "proxy_timeout", "header_timeout"};
 	const struct node *listeners = node_get(config->tree, "listeners");
 
 	for (size_t i = 0; i < config->listener_count; i++) {

@@ -8,7 +8,9 @@
 
 struct conf_errors;
 struct config;
+struct door_conf;
 struct fields;
+struct guard_house_conf;
 struct node;
 struct options;
 struct pool_conf;
@@ -30,6 +32,13 @@ int config_build_tcp(struct fields fields, struct tcp_conf *tcp);
 /* build_pool.c: 0 or -ENOMEM, and then still to be freed. */
 int config_build_pool(struct fields fields, struct pool_conf *pool);
 void config_pool_fini(struct pool_conf *pool);
+
+/* build_guard.c: 0 or -ENOMEM, and then still to be freed. A part that is not there leaves zeros.
+ */
+int config_build_guard(struct fields fields, struct guard_house_conf *guard);
+int config_build_door(struct fields fields, struct door_conf *door);
+void config_guard_fini(struct guard_house_conf *guard);
+void config_door_fini(struct door_conf *door);
 
 /* warn.c: settings that are valid and yet unlikely to be meant. */
 void config_warn(const struct config *config, struct conf_errors *errors);

@@ -83,6 +83,8 @@ static int prepare(struct supervisor *sv, struct conf_errors *errors, struct cha
 	int err = load(sv, errors, &change->config);
 
 	if (!err)
+		err = guarding_check(sv, change->config->config, errors);
+	if (!err)
 		err = listeners_bind(sv, change->config->config, &change->bindings);
 	if (!err)
 		err = reload_resolver(sv, change->config->config);
@@ -188,6 +190,7 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 	drain_removed(sv, change.config->config);
 	sv->config = change.config;
 	log_set_level_name(sv->config->config->log_level);
+	guarding_apply(sv, before->config, sv->config->config);
 	zones_configure(sv, sv->config->config);
 	if (log_differs(&before->config->flow, &sv->config->config->flow))
 		logs_reopen(sv);

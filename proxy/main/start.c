@@ -235,6 +235,8 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	sv->total_limit = config->max_connections;
 	err = replace_find(sv); /* while we may still look into other users' processes */
 	if (!err)
+		err = guarding_start(sv, config);
+	if (!err)
 		err = become_user(config);
 	if (!err) {
 		limits_derive(config, &sv->limits);
@@ -243,12 +245,14 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	}
 	if (!err)
 		err = operations_open(sv);
-	if (err)
-		return err;
-	print_limits(sv);
-	err = serve(sv, &bindings);
+	if (!err) {
+		print_limits(sv);
+		err = serve(sv, &bindings);
+		if (err)
+			log_event(LOG_ERROR, "start_failed", "error=\"%s\"", strerror(-err));
+	}
 	if (err) {
-		log_event(LOG_ERROR, "start_failed", "error=\"%s\"", strerror(-err));
+		guarding_stop(sv); /* what is pinned would stay */
 		return err;
 	}
 	replace_predecessors(sv);
@@ -310,6 +314,7 @@ void supervisor_finish(struct supervisor *sv)
 	source_ports_stop(sv);
 	stop_workers(sv);
 	fastpath_stop(sv);
+	guarding_stop(sv);
 	for (unsigned i = 0; i < sv->limits.workers; i++)
 		flow_ring_free(sv->rings[i]);
 	free(sv->rings);

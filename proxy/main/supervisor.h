@@ -17,6 +17,7 @@
 #include "proxy/zone.h"
 
 struct admin;
+struct admission;
 struct census;
 struct conf_errors;
 struct events;
@@ -63,7 +64,9 @@ struct supervisor {
 	struct timer publish_timer; /* a change that workers don't know yet */
 	struct timer tick_timer;    /* the registry's */
 	struct worker_wires wires;
-	struct offload *offload; /* NULL: no pool wants it, or it cannot be had */
+	struct offload *offload;     /* NULL: no pool wants it, or it cannot be had */
+	struct admission *admission; /* NULL: no guard at the door is configured */
+	struct timer guard_timer;
 	struct worker **workers;
 	struct worker_counts **counts; /* theirs, same order */
 	unsigned worker_count;
@@ -157,6 +160,14 @@ void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
  * keeper of its sockets has none of them. Without it everything is relayed, which is said once. */
 void fastpath_start(struct supervisor *sv, const struct config *config);
 void fastpath_stop(struct supervisor *sv);
+
+/* guarding.c: the guard at the door, if one is configured: before privileges are given up. 0 or
+ * -errno, logged. Whether a reload could have the one it asks for: 0, or -EINVAL with the reason.
+ */
+int guarding_start(struct supervisor *sv, const struct config *config);
+int guarding_check(struct supervisor *sv, const struct config *config, struct conf_errors *errors);
+void guarding_apply(struct supervisor *sv, const struct config *before, const struct config *now);
+void guarding_stop(struct supervisor *sv);
 
 /* publish.c: the registry, what it holds of a configuration, and a snapshot of that for every
  * worker. 0 or -errno. */

@@ -85,6 +85,7 @@ static void check_listener(const struct bound *bound, struct conf_errors *errors
 	if (bound->endpoint.addr.family == AF_UNIX) {
 		refuse_key(bound->listener, "tcp", "for a Unix socket", errors);
 		refuse_key(bound->listener, "steer", "for a Unix socket", errors);
+		refuse_key(bound->listener, "guard", "for a Unix socket", errors);
 		refuse_key(bound->listener, "trusted", "for a Unix socket", errors);
 		refuse_key(bound->listener, "proxy_protocol", "for a Unix socket", errors);
 		refuse_key(bound->listener, "proxy_timeout", "for a Unix socket", errors);
@@ -97,6 +98,15 @@ static void check_listener(const struct bound *bound, struct conf_errors *errors
 		conf_error(errors, &v6_only->where,
 			   "v6_only: found \"true\" for \"%.80s\"; expected an IPv6 address",
 			   bound->bind->text);
+}
+
+/* Without interfaces there is no door for it to be at. */
+static void check_guard(const struct node *root, const struct node *listener,
+			struct conf_errors *errors)
+{
+	if (!node_get(root, "guard"))
+		refuse_key(listener, "guard", "without a guard of the root, which has interfaces",
+			   errors);
 }
 
 /* An item of a list has no name in the tree, a part of the root has. */
@@ -189,6 +199,7 @@ int conf_check_listeners(const struct node *root, struct conf_errors *errors)
 		return -ENOMEM;
 	for (size_t i = 0; i < items; i++) {
 		check_pool_exists(listeners->children[i], node_get(root, "pools"), errors);
+		check_guard(root, listeners->children[i], errors);
 		if (!read_listener(listeners->children[i], &bounds[count]))
 			continue;
 		check_listener(&bounds[count++], errors);

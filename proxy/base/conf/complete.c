@@ -16,18 +16,20 @@
 
 static const struct conf_where by_default = {0};
 
-/* Give `node`, a mapping, what `from` has and it lacks; mappings within mappings likewise. */
-static int inherit(struct node *node, const struct node *from)
+/* Give `node`, a mapping, what `from` has and it lacks of `map`; mappings within mappings likewise.
+ */
+static int inherit(const struct schema_map *map, struct node *node, const struct node *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		const struct node *theirs = from->children[i];
+		const struct schema_key *key = schema_find(map, theirs->name);
 		struct node *ours = node_get(node, theirs->name);
 		int err = 0;
 
-		if (!ours)
+		if (key && !ours)
 			err = node_add(node, node_clone(theirs));
-		else if (ours->kind == NODE_MAPPING && theirs->kind == NODE_MAPPING)
-			err = inherit(ours, theirs);
+		else if (key && ours->kind == NODE_MAPPING && theirs->kind == NODE_MAPPING)
+			err = inherit(key->map, ours, theirs);
 		if (err < 0)
 			return err;
 	}
@@ -67,6 +69,9 @@ static int add_missing(const struct schema_key *key, struct node *mapping, const
 	const struct node *inherited =
 		key->flags & SCHEMA_INHERITS ? node_get(root, key->name) : NULL;
 
+	/* Of a mapping complete_key() takes what `key` has too. */
+	if (inherited && inherited->kind == NODE_MAPPING)
+		return node_add(mapping, node_new(NODE_MAPPING, &by_default, key->name, NULL));
 	if (inherited)
 		return node_add(mapping, node_clone(inherited));
 	if (key->fallback)
@@ -148,7 +153,7 @@ static int complete_key(const struct schema_key *key, struct node *node, const s
 	if (node->kind == NODE_SCALAR)
 		return 0; /* the word that stands for none of it */
 	if (inherited)
-		err = inherit(node, inherited);
+		err = inherit(key->map, node, inherited);
 	return err < 0 ? err : complete_map(key->map, node, root);
 }
 
