@@ -125,6 +125,7 @@ static void on_gone(void *owner)
 	struct session *session = owner;
 
 	session_move(session, SESSION_OFFLOADED);
+	session->matured = true; /* its sockets get their keepalive when they are made anew */
 	forget_socket(session, &session->client);
 	forget_socket(session, &session->backend);
 	loop_arm(&session->env->loop, &session->timer, LOOK_MS);

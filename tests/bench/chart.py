@@ -7,7 +7,7 @@ WIDTH, LABEL, VALUE = 860, 300, 90  # of the drawing, the row titles and the fig
 BAR, GAP, ROW_GAP, PANEL_GAP = 11, 2, 9, 46
 SCALE = WIDTH - LABEL - VALUE
 
-COLOURS = {"direct": "#8c959f", "sluice": "#0d9488", "sluice-copy": "#2dd4bf",
+COLOURS = {"direct": "#8c959f", "sluice": "#0d9488", "sluice-copy": "#2dd4bf", "sluice-flow": "#1d4ed8",
            "sluice-splice": "#0f766e", "haproxy": "#d97706", "haproxy-64k": "#f0a53a",
            "haproxy-new": "#b45309", "nginx": "#7c78d8", "nginx-new": "#5b55c4"}
 NAMES = {"haproxy": "HAProxy, defaults", "haproxy-64k": "HAProxy, 64 KiB buffers",

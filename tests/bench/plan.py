@@ -21,7 +21,7 @@ OTHER_CELLS = ["idle", "calls", "founding-default", "founding-wide"]
 ONLY_IN = {
     "haproxy-64k": ("bulk", "request"), "haproxy-splice": ("bulk",),
     "nginx-64k": ("bulk", "request"), "sluice-copy": ("bulk", "founding"),
-    "sluice-splice": ("bulk", "founding"), "haproxy-new-64k": ("bulk", "request"),
+    "sluice-splice": ("bulk", "founding"), "sluice-flow": ("bulk", "request", "founding"), "haproxy-new-64k": ("bulk", "request"),
 }
 # In the default port range the peers take up to 40 s each to be set up: too long for --quick.
 QUICK_FOUNDING = {"default": ("direct", "sluice"), "wide": ("sluice", "nginx")}
