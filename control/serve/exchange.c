@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "control/serve/internal.h"
-#include "proxy/base/host.h"
+#include "proxy/base/http/host.h"
 #include "proxy/base/jot.h"
 
 static const char out_of_memory[] = "{\"error\":\"out of memory\"}";

@@ -104,9 +104,9 @@ static struct admin *admin_new(void)
 		request_queue_fini(&admin->inbox);
 		goto fail;
 	}
+	lobby_init(&admin->transport.lobby, &admin->transport.loop);
 	for (int i = 0; i < DOORS; i++)
-		admin->transport.doors[i] =
-			(struct door){.kind = i, .fd = -1, .transport = &admin->transport};
+		door_init(&admin->transport.doors[i], i, &admin->transport.lobby);
 	admin->transport.inbox = &admin->inbox;
 	admin->transport.watch = &admin->watch;
 	desk_init(&admin->desk, &admin->transport.done);
@@ -191,7 +191,7 @@ int admin_fd(const struct admin *admin)
 
 void admin_serve(struct admin *admin)
 {
-	struct admin_request *request;
+	struct request *request;
 	int count = 0;
 
 	request_queue_quiet(&admin->inbox);
@@ -212,7 +212,7 @@ void admin_published(struct admin *admin, uint64_t ticket, int err)
 
 void admin_yield(struct admin *admin)
 {
-	atomic_store(&admin->transport.yielding,
+	atomic_store(&admin->transport.lobby.leaving,
 		     true); /* first: its answers shall end connections */
 	desk_yield(&admin->desk);
 	request_queue_wake(&admin->transport.done);

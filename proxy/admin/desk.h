@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "proxy/admin/admin.h"
-#include "proxy/admin/request.h"
+#include "proxy/admin/queue.h"
 
 struct target_record;
 
@@ -26,8 +26,8 @@ struct desk {
 	struct admin_ops ops;
 	const struct admin_rates *rates;
 	struct request_queue *done; /* answers leave through here */
-	struct list publishing;     /* struct admin_request::link, by ticket */
-	struct list polls;          /* struct admin_request::link */
+	struct list publishing;     /* struct request::link, by ticket */
+	struct list polls;          /* struct request::link */
 	uint64_t published;         /* the last ticket that all workers have taken ... */
 	int published_err;          /* ... or what became of it */
 	bool yielded;               /* a successor serves: nobody waits here for an event */
@@ -38,7 +38,7 @@ void desk_init(struct desk *desk, struct request_queue *done);
 /* Run a request's handler, and take the request over. A handler answers; or it answers and calls
  * desk_publish(); or it does not answer, and is called again when there is an event above
  * request->after or at request->due_us, which is 0 then. */
-void desk_handle(struct desk *desk, struct admin_request *request);
+void desk_handle(struct desk *desk, struct request *request);
 
 /* Answer the long polls that have an event, or whose time is over. */
 void desk_turn(struct desk *desk, uint64_t now_us);
@@ -55,11 +55,7 @@ void desk_close(struct desk *desk);
 
 /* The registry was changed: have that published, and give the answer that the request has got only
  * then. With a `record` the answer will describe it as it is by then. */
-void desk_publish(struct desk *desk, struct admin_request *request,
-		  const struct target_record *record);
-
-/* The person behind a request: "uid 1000 (alice)". */
-void desk_who(const struct admin_request *request, char *buf, size_t size);
+void desk_publish(struct desk *desk, struct request *request, const struct target_record *record);
 
 extern const struct route desk_routes[];
 extern const size_t desk_route_count;

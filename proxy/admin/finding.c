@@ -13,7 +13,7 @@
 #include "proxy/registry.h"
 #include "proxy/target.h"
 
-struct pool_record *find_pool(struct desk *desk, struct admin_request *request, const char *name)
+struct pool_record *find_pool(struct desk *desk, struct request *request, const char *name)
 {
 	struct pool_record *pool = registry_pool(desk->ops.registry, name);
 
@@ -50,7 +50,7 @@ static bool add_candidates(const struct pool_record *pool, const char *name, jso
 	return true;
 }
 
-static void list_candidates(struct desk *desk, struct admin_request *request, const char *pool,
+static void list_candidates(struct desk *desk, struct request *request, const char *pool,
 			    const char *name)
 {
 	json_t *names = json_array(), *keys = json_array();
@@ -74,8 +74,8 @@ static void list_candidates(struct desk *desk, struct admin_request *request, co
 			  {"candidates", names}, {"keys", keys}));
 }
 
-struct target_record *find_target(struct desk *desk, struct admin_request *request,
-				  const char *pool, const char *name)
+struct target_record *find_target(struct desk *desk, struct request *request, const char *pool,
+				  const char *name)
 {
 	struct target_record *record;
 	int err;

@@ -12,17 +12,7 @@
 
 #include "proxy/admin/desk.h"
 #include "proxy/admin/handlers.h"
-
-/* The assembler takes the file in, and a NUL behind it (gas manual, .incbin). */
-#define EMBED(name, file)                                                                          \
-	__asm__(".pushsection .rodata\n"                                                           \
-		".global " #name "\n"                                                              \
-		".type " #name ", %object\n" #name ":\n"                                           \
-		".incbin \"" file "\"\n"                                                           \
-		".byte 0\n"                                                                        \
-		".size " #name ", . - " #name "\n"                                                 \
-		".popsection\n");                                                                  \
-	extern const char name[]
+#include "proxy/base/embed.h"
 
 EMBED(admin_page_dashboard, "proxy/admin/dashboard.html");
 EMBED(admin_page_openapi, "proxy/admin/openapi.json");
@@ -40,7 +30,7 @@ static bool make_nonce(char ret_nonce[static REQUEST_NONCE])
 	return true;
 }
 
-void get_dashboard(struct desk *desk, struct admin_request *request)
+void get_dashboard(struct desk *desk, struct request *request)
 {
 	char *text = NULL, *at;
 
@@ -51,7 +41,7 @@ void get_dashboard(struct desk *desk, struct admin_request *request)
 	request_reply_text(request, "text/html; charset=utf-8", text);
 }
 
-void get_openapi(struct desk *desk, struct admin_request *request)
+void get_openapi(struct desk *desk, struct request *request)
 {
 	request_reply_text(request, "application/json", strdup(admin_page_openapi));
 }

@@ -24,7 +24,7 @@ struct caller {
 	struct loop_task release;
 	struct list link; /* struct transport::callers */
 	struct timer timer;
-	struct door *door;
+	struct transport *transport;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
 };
@@ -40,8 +40,8 @@ static void forget(struct caller *caller)
 	caller->source.fd = -1;
 	timer_cancel(&caller->timer);
 	list_remove(&caller->link);
-	caller->door->waiting--;
-	loop_defer(&caller->door->transport->loop, &caller->release);
+	caller->transport->waiting--;
+	loop_defer(&caller->transport->loop, &caller->release);
 }
 
 static void turn_away(struct caller *caller)
@@ -58,9 +58,9 @@ static void on_late(struct timer *timer)
 /* The library owns the descriptor from here on, whatever comes of it. */
 static void hand_over(struct caller *caller)
 {
-	loop_remove(&caller->door->transport->loop, &caller->source);
-	MHD_add_connection(caller->door->daemon, caller->source.fd,
-			   (struct sockaddr *)&caller->peer, caller->peer_len);
+	loop_remove(&caller->transport->loop, &caller->source);
+	door_bring(&caller->transport->doors[DOOR_PROBE], caller->source.fd,
+		   (struct sockaddr *)&caller->peer, caller->peer_len);
 	forget(caller);
 }
 
@@ -107,17 +107,17 @@ static void on_bytes(struct loop_source *source, uint32_t events)
 	}
 }
 
-static void welcome(struct door *door, int fd, const struct sockaddr_storage *peer, socklen_t len)
+static void welcome(struct transport *transport, int fd, const struct sockaddr_storage *peer,
+		    socklen_t len)
 {
-	struct transport *transport = door->transport;
 	struct caller *caller =
-		door->waiting < TRANSPORT_VISITORS ? calloc(1, sizeof(*caller)) : NULL;
+		transport->waiting < DOOR_VISITORS ? calloc(1, sizeof(*caller)) : NULL;
 
 	if (!caller) {
 		close(fd);
 		return;
 	}
-	caller->door = door;
+	caller->transport = transport;
 	caller->peer = *peer;
 	caller->peer_len = len;
 	caller->source = (struct loop_source){.on_event = on_bytes, .fd = fd};
@@ -125,7 +125,7 @@ static void welcome(struct door *door, int fd, const struct sockaddr_storage *pe
 	list_init(&caller->release.link);
 	timer_init(&caller->timer, on_late);
 	list_push_back(&transport->callers, &caller->link);
-	door->waiting++;
+	transport->waiting++;
 	loop_arm(&transport->loop, &caller->timer, TRANSPORT_PREFIX_MS);
 	/* Edge-triggered: bytes that were looked at and left are no news. */
 	if (loop_add(&transport->loop, &caller->source, EPOLLIN | EPOLLRDHUP | EPOLLET))
@@ -134,7 +134,7 @@ static void welcome(struct door *door, int fd, const struct sockaddr_storage *pe
 
 void probe_accept(struct loop_source *source, uint32_t events)
 {
-	struct door *door = container_of(source, struct door, callers);
+	struct transport *transport = container_of(source, struct transport, probe);
 
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage peer;
@@ -144,7 +144,7 @@ void probe_accept(struct loop_source *source, uint32_t events)
 
 		if (fd < 0)
 			return;
-		welcome(door, fd, &peer, len);
+		welcome(transport, fd, &peer, len);
 	}
 }
 

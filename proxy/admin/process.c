@@ -7,16 +7,16 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proxy/admin/body.h"
 #include "proxy/admin/describe.h"
 #include "proxy/admin/desk.h"
 #include "proxy/admin/handlers.h"
 #include "proxy/base/conf/errors.h"
+#include "proxy/base/http/body.h"
 #include "proxy/base/jot.h"
 #include "proxy/model.h"
 #include "proxy/snapshot.h"
 
-static void answer_listener(struct desk *desk, struct admin_request *request, const char *name)
+static void answer_listener(struct desk *desk, struct request *request, const char *name)
 {
 	const struct config *config = desk->ops.snapshot(desk->ops.context)->config;
 
@@ -28,7 +28,7 @@ static void answer_listener(struct desk *desk, struct admin_request *request, co
 	request_refuse(request, 404, "there is no listener \"%s\"", name);
 }
 
-static void pause_listener(struct desk *desk, struct admin_request *request, bool pause)
+static void pause_listener(struct desk *desk, struct request *request, bool pause)
 {
 	const char *name = request->segments[2];
 	int err = desk->ops.pause_listener(desk->ops.context, name, pause);
@@ -42,12 +42,12 @@ static void pause_listener(struct desk *desk, struct admin_request *request, boo
 			       err == -EBUSY ? "this process drains" : strerror(-err));
 }
 
-void post_pause(struct desk *desk, struct admin_request *request)
+void post_pause(struct desk *desk, struct request *request)
 {
 	pause_listener(desk, request, true);
 }
 
-void post_resume(struct desk *desk, struct admin_request *request)
+void post_resume(struct desk *desk, struct request *request)
 {
 	pause_listener(desk, request, false);
 }
@@ -60,7 +60,7 @@ static const struct body_key drain_keys[] = {
 	{"exit", BODY_BOOL, .required = true, .at = offsetof(struct drain_body, exit)},
 };
 
-void post_drain(struct desk *desk, struct admin_request *request)
+void post_drain(struct desk *desk, struct request *request)
 {
 	struct drain_body body = {.exit = true};
 
@@ -76,7 +76,7 @@ void post_drain(struct desk *desk, struct admin_request *request)
 		request_reply(request, 202, describe_status(desk));
 }
 
-void delete_drain(struct desk *desk, struct admin_request *request)
+void delete_drain(struct desk *desk, struct request *request)
 {
 	int err = desk->ops.undrain(desk->ops.context);
 
@@ -98,7 +98,7 @@ static json_t *findings_json(const struct conf_findings *findings)
 	return jot_array(findings->kept_count, finding_text, findings);
 }
 
-void post_reload(struct desk *desk, struct admin_request *request)
+void post_reload(struct desk *desk, struct request *request)
 {
 	struct conf_errors errors = {0};
 	int err = desk->ops.reload(desk->ops.context, &errors);

@@ -19,18 +19,18 @@
 #define EVENTS_MAX     1000
 #define WAIT_MAX_S     30
 
-void get_status(struct desk *desk, struct admin_request *request)
+void get_status(struct desk *desk, struct request *request)
 {
 	desk->ops.look(desk->ops.context);
 	request_reply(request, 200, describe_status(desk));
 }
 
-void get_pools(struct desk *desk, struct admin_request *request)
+void get_pools(struct desk *desk, struct request *request)
 {
 	request_reply(request, 200, JOT({"pools", describe_pools(desk)}));
 }
 
-void get_pool(struct desk *desk, struct admin_request *request)
+void get_pool(struct desk *desk, struct request *request)
 {
 	const struct pool_record *pool = find_pool(desk, request, request->segments[2]);
 
@@ -38,7 +38,7 @@ void get_pool(struct desk *desk, struct admin_request *request)
 		request_reply(request, 200, describe_pool_members(desk, pool));
 }
 
-void get_explain(struct desk *desk, struct admin_request *request)
+void get_explain(struct desk *desk, struct request *request)
 {
 	const struct target_record *record =
 		find_target(desk, request, request_argument(request, "pool"), request->segments[2]);
@@ -86,7 +86,7 @@ static json_t *events_json(const struct events *events, uint64_t after, uint64_t
 	return JOT({"events", list}, {"last_id", json_integer((json_int_t)last)});
 }
 
-void get_events(struct desk *desk, struct admin_request *request)
+void get_events(struct desk *desk, struct request *request)
 {
 	uint64_t after, limit, wait_s, pid;
 
@@ -108,14 +108,14 @@ void get_events(struct desk *desk, struct admin_request *request)
 	request_reply(request, 200, events_json(desk->ops.events, after, limit));
 }
 
-void get_metrics(struct desk *desk, struct admin_request *request)
+void get_metrics(struct desk *desk, struct request *request)
 {
 	desk->ops.look(desk->ops.context);
 	request_reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
 			   metrics_text(&desk->ops));
 }
 
-void get_readyz(struct desk *desk, struct admin_request *request)
+void get_readyz(struct desk *desk, struct request *request)
 {
 	struct admin_facts facts = {0};
 

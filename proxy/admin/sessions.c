@@ -106,7 +106,7 @@ static json_t *session_item(const void *of, size_t index)
 			ends_json(info));
 }
 
-static bool read_sort(struct admin_request *request, enum session_sort *ret_sort)
+static bool read_sort(struct request *request, enum session_sort *ret_sort)
 {
 	const char *text = request_argument(request, "sort");
 
@@ -125,7 +125,7 @@ static bool read_sort(struct admin_request *request, enum session_sort *ret_sort
 	return false;
 }
 
-static bool check_listener(struct desk *desk, struct admin_request *request, const char *name)
+static bool check_listener(struct desk *desk, struct request *request, const char *name)
 {
 	const struct config *config = desk->ops.snapshot(desk->ops.context)->config;
 
@@ -138,8 +138,7 @@ static bool check_listener(struct desk *desk, struct admin_request *request, con
 }
 
 /* Names that a query gives must exist, so that an empty list means something. */
-static bool read_query(struct desk *desk, struct admin_request *request,
-		       struct session_query *ret_query)
+static bool read_query(struct desk *desk, struct request *request, struct session_query *ret_query)
 {
 	const char *target = request_argument(request, "target");
 	uint64_t limit, after;
@@ -175,7 +174,7 @@ static json_t *next_json(const struct session_query *query, const struct session
 	return json_sprintf("%llu", (unsigned long long)sessions[shown - 1].id);
 }
 
-void get_sessions(struct desk *desk, struct admin_request *request)
+void get_sessions(struct desk *desk, struct request *request)
 {
 	struct session_query query;
 	struct session_info *sessions = NULL;
@@ -198,7 +197,7 @@ void get_sessions(struct desk *desk, struct admin_request *request)
 	free(sessions);
 }
 
-void delete_session(struct desk *desk, struct admin_request *request)
+void delete_session(struct desk *desk, struct request *request)
 {
 	const char *text = request->segments[2];
 	unsigned long long id;

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/admin/body.h"
 #include "proxy/admin/describe.h"
 #include "proxy/admin/desk.h"
 #include "proxy/admin/handlers.h"
+#include "proxy/base/http/body.h"
 #include "proxy/base/jot.h"
 #include "proxy/registry.h"
 #include "proxy/target.h"
@@ -53,7 +53,7 @@ static const struct body_key target_keys[] = {
 #define TARGET_KEYS (sizeof(target_keys) / sizeof(target_keys[0]))
 
 /* `*ret_spec` borrows from the body. */
-static bool read_target(struct admin_request *request, const json_t *object, const char *place,
+static bool read_target(struct request *request, const json_t *object, const char *place,
 			struct target_spec *ret_spec)
 {
 	struct target_body body = {.weight = 100};
@@ -96,7 +96,7 @@ static const struct body_key set_keys[] = {
 #define SET_KEYS (sizeof(set_keys) / sizeof(set_keys[0]))
 
 /* `*ret_specs` has room for every item. False with the answer given. */
-static bool read_targets(struct admin_request *request, const struct set_body *set,
+static bool read_targets(struct request *request, const struct set_body *set,
 			 struct target_spec *ret_specs)
 {
 	char place[32];
@@ -116,7 +116,7 @@ static bool read_targets(struct admin_request *request, const struct set_body *s
 	return true;
 }
 
-static bool read_set(struct admin_request *request, struct set_body *ret_set,
+static bool read_set(struct request *request, struct set_body *ret_set,
 		     struct target_spec **ret_specs)
 {
 	struct target_spec *specs;
@@ -141,7 +141,7 @@ static bool read_set(struct admin_request *request, struct set_body *ret_set,
 }
 
 /* The file's targets change with the file, an operator's one by one. */
-static bool may_push(struct admin_request *request, const char *source)
+static bool may_push(struct request *request, const char *source)
 {
 	size_t len = strlen(source);
 
@@ -158,7 +158,7 @@ static bool may_push(struct admin_request *request, const char *source)
 	return false;
 }
 
-static void answer_put(struct admin_request *request, int err, uint64_t generation)
+static void answer_put(struct request *request, int err, uint64_t generation)
 {
 	if (err == -ESTALE)
 		request_reply(request, 409,
@@ -178,7 +178,7 @@ static void answer_put(struct admin_request *request, int err, uint64_t generati
 				  {"generation", json_integer((json_int_t)generation)}));
 }
 
-void put_source(struct desk *desk, struct admin_request *request)
+void put_source(struct desk *desk, struct request *request)
 {
 	const char *pool = request->segments[2], *source = request->segments[4];
 	struct target_spec *specs;
@@ -197,7 +197,7 @@ void put_source(struct desk *desk, struct admin_request *request)
 		desk_publish(desk, request, NULL);
 }
 
-void delete_source(struct desk *desk, struct admin_request *request)
+void delete_source(struct desk *desk, struct request *request)
 {
 	const char *pool = request->segments[2], *source = request->segments[4];
 	int err;
@@ -233,7 +233,7 @@ static const struct target_record *record_of(const struct pool_record *pool,
 	return NULL;
 }
 
-void post_target(struct desk *desk, struct admin_request *request)
+void post_target(struct desk *desk, struct request *request)
 {
 	const struct pool_record *pool = find_pool(desk, request, request->segments[2]);
 	const struct target_record *record;

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/admin/body.h"
 #include "proxy/admin/describe.h"
 #include "proxy/admin/desk.h"
 #include "proxy/admin/handlers.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/http/body.h"
 #include "proxy/base/jot.h"
 #include "proxy/registry.h"
 
@@ -46,7 +46,7 @@ static const struct body_key patch_keys[PATCH_KEYS] = {
 		       .at = offsetof(struct patch_body, why)},
 };
 
-static bool read_kind(struct admin_request *request, const char *text, enum override_kind *ret_kind)
+static bool read_kind(struct request *request, const char *text, enum override_kind *ret_kind)
 {
 	if (!strcmp(text, "none"))
 		*ret_kind = OVERRIDE_NONE;
@@ -71,7 +71,7 @@ static bool only_lifts(const struct patch_body *body, uint32_t given)
 }
 
 /* When the word ends: 0 is never. */
-static bool read_end(struct admin_request *request, const struct patch_body *body,
+static bool read_end(struct request *request, const struct patch_body *body,
 		     uint64_t *ret_until_wall_us)
 {
 	uint64_t now_us = clock_wall_us();
@@ -91,7 +91,7 @@ static bool read_end(struct admin_request *request, const struct patch_body *bod
 
 /* The new word: what the body does not mention of weight and kind stays as it was; who, why and
  * until when are those of the last one who spoke, but taking back does not prolong the rest. */
-static bool read_override(struct admin_request *request, const struct override *before,
+static bool read_override(struct request *request, const struct override *before,
 			  struct override *ret_override)
 {
 	struct patch_body body = {.weight = -1};
@@ -114,7 +114,7 @@ static bool read_override(struct admin_request *request, const struct override *
 		return false;
 	if (only_lifts(&body, given))
 		word.until_wall_us = before->until_wall_us;
-	desk_who(request, word.who, sizeof(word.who));
+	request_who(request, word.who, sizeof(word.who));
 	snprintf(word.why, sizeof(word.why), "%s", body.why ? body.why : "");
 	if (word.kind != OVERRIDE_NONE || word.weight >= 0)
 		word.since_wall_us = clock_wall_us();
@@ -122,12 +122,12 @@ static bool read_override(struct admin_request *request, const struct override *
 	return true;
 }
 
-static struct target_record *named_target(struct desk *desk, struct admin_request *request)
+static struct target_record *named_target(struct desk *desk, struct request *request)
 {
 	return find_target(desk, request, request_argument(request, "pool"), request->segments[2]);
 }
 
-void patch_target(struct desk *desk, struct admin_request *request)
+void patch_target(struct desk *desk, struct request *request)
 {
 	struct target_record *record = named_target(desk, request);
 	struct override word;
@@ -155,7 +155,7 @@ void patch_target(struct desk *desk, struct admin_request *request)
 		desk_publish(desk, request, record);
 }
 
-void delete_target(struct desk *desk, struct admin_request *request)
+void delete_target(struct desk *desk, struct request *request)
 {
 	struct target_record *record = named_target(desk, request);
 	int err;
@@ -176,7 +176,7 @@ void delete_target(struct desk *desk, struct admin_request *request)
 	desk_publish(desk, request, record);
 }
 
-void delete_target_sessions(struct desk *desk, struct admin_request *request)
+void delete_target_sessions(struct desk *desk, struct request *request)
 {
 	const struct target_record *record = named_target(desk, request);
 	uint64_t spread_s, closing = 0;

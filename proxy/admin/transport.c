@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Admin's thread. Happy path: it enters its sandbox, turns its loop, and after each turn lets the
- * library look at every door; answers that main puts into `done` wake it, and so does a tick a
- * second, which wakes main in turn.
+ * Admin's thread. Happy path: it enters its sandbox and turns its loop, in which the doors are;
+ * answers that main puts into `done` wake it, and so does a tick a second, which wakes main in
+ * turn.
  *
  * Failure modes: a door cannot be opened (the start fails as a whole); the process ends or is
  * replaced while requests are under way, then they are answered first, within half a second.
@@ -13,10 +13,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/jot.h"
 #include "proxy/base/log.h"
 #include "proxy/base/sandbox.h"
 
@@ -26,86 +26,83 @@
 static const char *const door_names[DOORS] = {
 	[DOOR_SOCKET] = "socket", [DOOR_HTTP] = "http", [DOOR_PROBE] = "probe"};
 
-/* The path is decoded by us, segment by segment. */
-static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
-{
-	return strlen(text);
-}
-
-static struct MHD_Daemon *start_daemon(struct door *door)
-{
-	bool probe = door->kind == DOOR_PROBE;
-	struct MHD_OptionItem options[] = {
-		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, TRANSPORT_MEMORY, NULL},
-		{MHD_OPTION_CONNECTION_LIMIT, TRANSPORT_VISITORS, NULL},
-		{MHD_OPTION_PER_IP_CONNECTION_LIMIT, TRANSPORT_PER_HOST, NULL},
-		{MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
-		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)visitor_notify, door},
-		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)visitor_completed, door},
-		{probe ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, door->fd, NULL},
-		{MHD_OPTION_END, 0, NULL},
-	};
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-
-	return MHD_start_daemon(flags | (probe ? MHD_USE_NO_LISTEN_SOCKET : 0), 0, NULL, NULL,
-				visitor_handle, door, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-}
-
-/* The library looks for itself after each turn. */
-static void on_library(struct loop_source *source, uint32_t events)
-{
-}
-
 static int open_door(struct transport *transport, struct door *door)
 {
-	const union MHD_DaemonInfo *info;
-	int err;
+	int err = door_open(door);
 
-	door->daemon = start_daemon(door);
-	if (!door->daemon)
-		return -ENOMEM;
-	info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	door->source = (struct loop_source){.on_event = on_library, .fd = info->epoll_fd};
-	err = loop_add(&transport->loop, &door->source, EPOLLIN);
 	if (err || door->kind != DOOR_PROBE)
 		return err;
-	door->callers = (struct loop_source){.on_event = probe_accept, .fd = door->fd};
-	return loop_add(&transport->loop, &door->callers, EPOLLIN);
-}
-
-/* Open connections end with it; so does the listening socket, unless it was given back before. */
-static void close_door(struct door *door)
-{
-	if (!door->daemon)
-		return;
-	MHD_stop_daemon(door->daemon);
-	door->daemon = NULL;
-	if (door->kind == DOOR_PROBE && door->fd >= 0)
-		close(door->fd);
-	door->fd = -1;
+	transport->probe = (struct loop_source){.on_event = probe_accept, .fd = door->fd};
+	return loop_add(&transport->loop, &transport->probe, EPOLLIN);
 }
 
 /* Nobody new; those who are in, or wait to be let in, are served. */
-static void quiesce(struct door *door)
+static void quiesce(struct transport *transport, struct door *door)
 {
+	if (door->kind != DOOR_PROBE) {
+		door_quiesce(door);
+		return;
+	}
 	if (!door->daemon || door->fd < 0)
 		return;
-	if (door->kind == DOOR_PROBE) {
-		probe_accept(&door->callers, EPOLLIN);
-		door->callers.fd = -1;
-	} else {
-		MHD_run(door->daemon);
-		MHD_quiesce_daemon(door->daemon);
-	}
+	probe_accept(&transport->probe, EPOLLIN);
+	transport->probe.fd = -1;
 	close(door->fd);
 	door->fd = -1;
+}
+
+/* --- a request's way --- */
+
+/* /healthz is answered without anybody's help. */
+static bool is_healthz(const struct request *request)
+{
+	return request->method == METHOD_GET && !strcmp(request->path, "/healthz");
+}
+
+static void answer_healthz(const struct watch *watch, struct request *request)
+{
+	char why[64];
+	bool stuck = watch_is_stuck(watch, why, sizeof(why));
+
+	request_reply(request, stuck ? 503 : 200,
+		      JOT({"healthy", json_boolean(!stuck)},
+			  {"reason", stuck ? jot_text(why) : json_null()}));
+}
+
+static void find_way(struct door *door, struct request *request)
+{
+	const struct transport *transport = container_of(door->lobby, struct transport, lobby);
+
+	if (door->kind != DOOR_PROBE)
+		request_route(request, desk_routes, desk_route_count);
+	else if (is_healthz(request))
+		answer_healthz(transport->watch, request);
+	else
+		request_route(request, desk_probe_routes, desk_probe_route_count);
+}
+
+static uint64_t patience_ms(const struct door *door, const struct request *request)
+{
+	if (door->kind == DOOR_PROBE)
+		return TRANSPORT_READY_MS;
+	return request->route->flags & ROUTE_SLOW ? TRANSPORT_SLOW_MS : TRANSPORT_MAIN_MS;
+}
+
+static uint64_t submit(struct door *door, struct request *request)
+{
+	struct transport *transport = container_of(door->lobby, struct transport, lobby);
+	uint64_t patience = patience_ms(door, request);
+
+	if (request->route->flags & ROUTE_SLOW && !timer_is_armed(&transport->poll_tick))
+		loop_arm(&transport->loop, &transport->poll_tick, TRANSPORT_POLL_MS);
+	request_queue_put(transport->inbox, request);
+	return patience;
 }
 
 static void on_done(struct loop_source *source, uint32_t events)
 {
 	struct transport *transport = container_of(source, struct transport, done_source);
-	struct admin_request *request;
+	struct request *request;
 
 	request_queue_quiet(&transport->done);
 	while ((request = request_queue_take(&transport->done)))
@@ -135,7 +132,7 @@ static void on_tick(struct timer *timer)
 
 static bool is_polling(const struct transport *transport)
 {
-	list_for_each (link, &transport->visitors) {
+	list_for_each (link, &transport->lobby.visitors) {
 		const struct visitor *visitor = container_of(link, struct visitor, link);
 
 		if (visitor->away && visitor->request->route->flags & ROUTE_SLOW)
@@ -155,45 +152,18 @@ static void on_poll_tick(struct timer *timer)
 	loop_arm(&transport->loop, timer, TRANSPORT_POLL_MS);
 }
 
-static void run_again(struct loop_task *task)
-{
-}
-
-static void turn(struct transport *transport)
-{
-	loop_turn(&transport->loop);
-	for (int i = 0; i < DOORS; i++) {
-		struct door *door = &transport->doors[i];
-		MHD_UNSIGNED_LONG_LONG timeout;
-
-		if (!door->daemon)
-			continue;
-		MHD_run(door->daemon);
-		if (MHD_get_timeout(door->daemon, &timeout) == MHD_YES && !timeout)
-			loop_ready(&transport->loop, &transport->again);
-	}
-}
-
 /* Who keeps a connection for later shall find the successor by then. */
 static void yield_doors(struct transport *transport)
 {
 	transport->yielded = true;
 	for (int i = 0; i < DOORS; i++)
-		quiesce(&transport->doors[i]);
-	list_for_each (link, &transport->visitors) {
+		quiesce(transport, &transport->doors[i]);
+	list_for_each (link, &transport->lobby.visitors) {
 		const struct visitor *visitor = container_of(link, struct visitor, link);
 
 		if (visitor->served && !visitor->request)
 			shutdown(visitor->fd, SHUT_RDWR);
 	}
-}
-
-static bool is_busy(const struct transport *transport)
-{
-	list_for_each (link, &transport->visitors)
-		if (container_of(link, struct visitor, link)->request)
-			return true;
-	return false;
 }
 
 static void on_wound_down(struct timer *timer)
@@ -212,21 +182,11 @@ static void wind_down(struct transport *transport)
 	timer_init(&end, on_wound_down);
 	loop_arm(&transport->loop, &end, WIND_DOWN_MS);
 	do {
-		list_for_each (link, &transport->visitors) {
-			struct visitor *visitor = container_of(link, struct visitor, link);
-
-			if (visitor->away)
-				visitor_give_up(visitor);
-		}
-		turn(transport);
-	} while (is_busy(transport) && clock_us() < until_us);
+		lobby_give_up(&transport->lobby);
+		loop_turn(&transport->loop);
+	} while (lobby_is_busy(&transport->lobby) && clock_us() < until_us);
 	timer_cancel(&end);
-	list_for_each (link, &transport->visitors) {
-		struct visitor *visitor = container_of(link, struct visitor, link);
-
-		if (visitor->away)
-			visitor_give_up(visitor);
-	}
+	lobby_give_up(&transport->lobby);
 }
 
 static void run(void *arg)
@@ -235,13 +195,13 @@ static void run(void *arg)
 
 	sandbox_enter(SANDBOX_ADMIN); /* where it cannot be had, main has said so */
 	while (!atomic_load(&transport->stopping)) {
-		if (atomic_load(&transport->yielding) && !transport->yielded)
+		if (atomic_load(&transport->lobby.leaving) && !transport->yielded)
 			yield_doors(transport);
-		turn(transport);
+		loop_turn(&transport->loop);
 	}
 	wind_down(transport);
 	for (int i = 0; i < DOORS; i++)
-		close_door(&transport->doors[i]);
+		door_close(&transport->doors[i]);
 }
 
 static int open_doors(struct transport *transport)
@@ -262,25 +222,16 @@ static int open_doors(struct transport *transport)
 	return 0;
 }
 
-/* The thread may open no file, which libraries would when they are used first: gmtime_r(3), for the
- * Date header, and the seed of Jansson's hash tables. */
-static void prepare_libraries(void)
-{
-	tzset();
-	json_object_seed(0);
-}
-
 int transport_start(struct transport *transport)
 {
 	int err = loop_init(&transport->loop);
 
 	if (err)
 		return err;
-	prepare_libraries();
-	list_init(&transport->visitors);
+	transport->lobby.route = find_way;
+	transport->lobby.submit = submit;
+	lobby_prepare_libraries();
 	list_init(&transport->callers);
-	list_init(&transport->again.link);
-	transport->again.run = run_again;
 	timer_init(&transport->tick, on_tick);
 	timer_init(&transport->poll_tick, on_poll_tick);
 	transport->done_source =
@@ -296,7 +247,7 @@ int transport_start(struct transport *transport)
 		return 0;
 fail:
 	for (int i = 0; i < DOORS; i++)
-		close_door(&transport->doors[i]);
+		door_close(&transport->doors[i]);
 	loop_fini(&transport->loop);
 	return err;
 }

@@ -7,14 +7,14 @@
 
 static const char body[] = "{\"weight\":5}";
 
-static struct admin_request *patch(void)
+static struct request *patch(void)
 {
 	return rig_ask("PATCH", "/v1/targets/10.0.0.2:80", body);
 }
 
 START_TEST(a_change_waits_until_it_is_published)
 {
-	struct admin_request *request;
+	struct request *request;
 
 	rig_main.publish_later = true;
 	ck_assert_ptr_null(patch());
@@ -43,7 +43,7 @@ END_TEST
 
 START_TEST(a_change_that_workers_did_not_take_is_no_success)
 {
-	struct admin_request *request;
+	struct request *request;
 
 	rig_main.publish_later = true;
 	ck_assert_ptr_null(patch());
@@ -58,7 +58,7 @@ END_TEST
 
 START_TEST(what_waits_is_refused_when_the_desk_closes)
 {
-	struct admin_request *request;
+	struct request *request;
 
 	rig_main.publish_later = true;
 	ck_assert_ptr_null(patch());
@@ -91,10 +91,10 @@ END_TEST
 
 START_TEST(a_user_with_a_name_is_called_by_it)
 {
-	struct admin_request request = {.uid = 0};
+	struct request request = {.uid = 0};
 	char who[64];
 
-	desk_who(&request, who, sizeof(who));
+	request_who(&request, who, sizeof(who));
 	ck_assert_str_eq(who, "uid 0 (root)");
 }
 END_TEST
@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(a_long_poll_is_answered_by_an_event_and_not_before)
 {
-	struct admin_request *request;
+	struct request *request;
 	const json_t *events;
 
 	ck_assert_ptr_null(rig_ask("GET", "/v1/events?after=4&wait_s=30", NULL));
@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(a_long_poll_ends_empty_when_its_time_is_over)
 {
-	struct admin_request *request;
+	struct request *request;
 
 	ck_assert_ptr_null(rig_ask("GET", "/v1/events?after=4&wait_s=30", NULL));
 	desk_turn(&rig_desk, clock_us() + 31 * US_PER_SEC);
@@ -152,7 +152,7 @@ END_TEST
 
 START_TEST(who_waits_for_an_event_is_sent_to_the_successor)
 {
-	struct admin_request *request;
+	struct request *request;
 
 	ck_assert_ptr_null(rig_ask("GET", "/v1/events?after=1000&wait_s=30", NULL));
 	desk_yield(&rig_desk);

@@ -26,7 +26,7 @@ static char *metrics;
 
 static void scrape(void)
 {
-	struct admin_request *request = rig_ask("GET", "/metrics", NULL);
+	struct request *request = rig_ask("GET", "/metrics", NULL);
 
 	ck_assert_int_eq(request->status, 200);
 	ck_assert_str_eq(request->type, "text/plain; version=0.0.4; charset=utf-8");

@@ -130,8 +130,8 @@ END_TEST
 
 START_TEST(pages_are_served_whole)
 {
-	struct admin_request *page = rig_ask("GET", "/", NULL);
-	struct admin_request *api = rig_ask("GET", "/openapi.json", NULL);
+	struct request *page = rig_ask("GET", "/", NULL);
+	struct request *api = rig_ask("GET", "/openapi.json", NULL);
 	json_t *paths = json_loads(api->text, 0, NULL);
 
 	ck_assert_ptr_nonnull(strstr(page->text, "</html>"));

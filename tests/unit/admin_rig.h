@@ -229,11 +229,11 @@ static inline void rig_teardown(void)
 }
 
 /* Run a request as far as it goes: NULL while it is put aside. The caller frees it. */
-static inline struct admin_request *rig_ask_by(bool local, const char *method, const char *url,
-					       const char *body)
+static inline struct request *rig_ask_by(bool local, const char *method, const char *url,
+					 const char *body)
 {
 	char path[512], *arguments, *rest;
-	struct admin_request *request;
+	struct request *request;
 
 	snprintf(path, sizeof(path), "%s", url);
 	arguments = strchr(path, '?');
@@ -258,7 +258,7 @@ static inline struct admin_request *rig_ask_by(bool local, const char *method, c
 	return request_queue_take(&rig_done);
 }
 
-static inline struct admin_request *rig_ask(const char *method, const char *url, const char *body)
+static inline struct request *rig_ask(const char *method, const char *url, const char *body)
 {
 	return rig_ask_by(true, method, url, body);
 }
@@ -266,7 +266,7 @@ static inline struct admin_request *rig_ask(const char *method, const char *url,
 /* The answer to a request that must have this status; the caller releases it. */
 static inline json_t *rig_answer(const char *method, const char *url, const char *body, int status)
 {
-	struct admin_request *request = rig_ask(method, url, body);
+	struct request *request = rig_ask(method, url, body);
 	json_t *answer;
 
 	ck_assert_ptr_nonnull(request);

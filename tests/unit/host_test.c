@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "proxy/base/host.h"
+#include "proxy/base/http/host.h"
 #include "tests/unit/conf_rig.h"
 
 static bool from4(const char *peer, const char *host)
@@ -89,5 +89,5 @@ int main(void)
 		a_request_without_a_host_is_no_browsers,
 	};
 
-	return run_tests("host", tests, COUNT(tests));
+	return run_tests("admin_host", tests, COUNT(tests));
 }

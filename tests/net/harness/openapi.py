@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's own description (proxy/admin/openapi.json), to hold requests and answers against."""
+"""An API's own description, to hold requests and answers against."""
 
 import json
 import re
@@ -11,8 +11,10 @@ from .sluice import ROOT
 
 
 class Api:
-    def __init__(self):
-        self.document = json.loads((ROOT / "proxy" / "admin" / "openapi.json").read_text())
+    """`path` is from the root; the proxy's where none is given."""
+
+    def __init__(self, path="proxy/admin/openapi.json"):
+        self.document = json.loads((ROOT / path).read_text())
 
     def _validate(self, value, schema):
         whole = {**schema, "components": self.document["components"]}
@@ -50,3 +52,22 @@ class Api:
         answers = operation["responses"]
         assert str(status) in answers, f"{method} {path} never answers {status}"
         self._validate(body, answers[str(status)]["content"]["application/json"]["schema"])
+
+    def check(self, method, path, answer):
+        """An Answer has a described status, type and form; returns (method, template)."""
+        template, operation, _ = self.operation(method, path)
+        assert str(answer.status) in operation["responses"], f"{method} {path}: {answer}"
+        content = operation["responses"][str(answer.status)]["content"]
+        kind = answer.headers["Content-Type"].split(";")[0]
+        assert kind in content, f"{kind}: {method} {path}: {answer}"
+        if kind == "application/json":
+            self.check_answer(method, path, answer.status, answer.json)
+        return method, template
+
+    def described(self):
+        """Every (method, template)."""
+        return {
+            (method, path)
+            for path, item in self.document["paths"].items()
+            for method in set(item) - {"parameters"}
+        }

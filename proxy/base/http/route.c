@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/admin/request.h"
+#include "proxy/base/http/request.h"
 
 static int hex_value(char c)
 {
@@ -55,7 +55,7 @@ static bool is_utf8(const char *text)
 }
 
 /* Cut and decode the path. False if it is no text, or too deep to lead anywhere. */
-static bool split_path(struct admin_request *request)
+static bool split_path(struct request *request)
 {
 	char *segment = request->decoded;
 
@@ -75,7 +75,7 @@ static bool split_path(struct admin_request *request)
 	return true;
 }
 
-static bool matches(const struct route *route, const struct admin_request *request)
+static bool matches(const struct route *route, const struct request *request)
 {
 	const char *at = route->pattern;
 
@@ -110,7 +110,7 @@ static const char *allow_text(unsigned methods)
 	return texts[methods];
 }
 
-static const struct route *find_route(struct admin_request *request, const struct route *routes,
+static const struct route *find_route(struct request *request, const struct route *routes,
 				      size_t count)
 {
 	unsigned others = 0;
@@ -146,7 +146,7 @@ static bool is_word_of(const char *words, const char *name)
 	return false;
 }
 
-static bool check_argument(struct admin_request *request, unsigned index)
+static bool check_argument(struct request *request, unsigned index)
 {
 	struct request_argument *argument = &request->arguments[index];
 
@@ -170,7 +170,7 @@ static bool check_argument(struct admin_request *request, unsigned index)
 	return true;
 }
 
-bool request_route(struct admin_request *request, const struct route *routes, size_t count)
+bool request_route(struct request *request, const struct route *routes, size_t count)
 {
 	request->decoded = strdup(request->path);
 	if (!request->decoded) {
@@ -195,7 +195,7 @@ bool request_route(struct admin_request *request, const struct route *routes, si
 	return true;
 }
 
-const char *request_argument(const struct admin_request *request, const char *name)
+const char *request_argument(const struct request *request, const char *name)
 {
 	for (unsigned i = 0; i < request->argument_count; i++)
 		if (!strcmp(request->arguments[i].name, name))
@@ -203,8 +203,8 @@ const char *request_argument(const struct admin_request *request, const char *na
 	return NULL;
 }
 
-bool request_number(struct admin_request *request, const char *name, uint64_t fallback,
-		    uint64_t max, uint64_t *ret_number)
+bool request_number(struct request *request, const char *name, uint64_t fallback, uint64_t max,
+		    uint64_t *ret_number)
 {
 	const char *text = request_argument(request, name);
 	unsigned long long number;
@@ -225,7 +225,7 @@ bool request_number(struct admin_request *request, const char *name, uint64_t fa
 	return true;
 }
 
-bool request_flag(struct admin_request *request, const char *name, bool *ret_flag)
+bool request_flag(struct request *request, const char *name, bool *ret_flag)
 {
 	uint64_t number;
 
@@ -236,13 +236,13 @@ bool request_flag(struct admin_request *request, const char *name, bool *ret_fla
 }
 
 /* Jansson's sentence begins with a capital or not, and says nothing of the place. */
-static void refuse_json(struct admin_request *request, const json_error_t *error)
+static void refuse_json(struct request *request, const json_error_t *error)
 {
 	request_refuse(request, 400, "the body is no JSON: line %d, column %d: %s", error->line,
 		       error->column, error->text);
 }
 
-bool request_parse(struct admin_request *request, const char *text, size_t size)
+bool request_parse(struct request *request, const char *text, size_t size)
 {
 	json_error_t error;
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct admin_request;
+struct request;
 
 enum body_kind {
 	BODY_NUMBER, /* an integer within bounds: int64_t */
@@ -34,5 +34,5 @@ struct body_key {
  * put before a key in sentences ("targets[3]."), or "". `*ret_given` gets a bit for each key that
  * was there, null too; may be NULL. Texts are borrowed from `object`. False with the answer given.
  */
-bool body_read(struct admin_request *request, const json_t *object, const char *place,
+bool body_read(struct request *request, const json_t *object, const char *place,
 	       const struct body_key *keys, size_t count, void *ret_values, uint32_t *ret_given);

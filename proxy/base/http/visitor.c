@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One connection to a door. Happy path: a request's headers come, then its body; it is routed and
- * read; the connection is suspended and the request goes to main; when it is back, its answer is
- * written, and the next request may come.
+ * read, and submitted; it is answered at once, or the connection is suspended until it is; the
+ * answer is written, and the next request may come.
  *
  * Failure modes: headers, body or the reading of the answer take too long (cut off); too many
- * headers (431), too large a body (413), meant for somebody else (421); main does not answer in
- * time (503, and the request is freed when it comes back after all).
+ * headers (431), too large a body (413), meant for somebody else (421); nobody answers in time
+ * (503, and the request is freed when it comes back after all).
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxy/base/host.h"
-#include "proxy/admin/transport.h"
+#include "proxy/base/http/door.h"
+#include "proxy/base/http/host.h"
 #include "proxy/base/jot.h"
 
 #define BODY_FIRST 4096
@@ -26,12 +26,12 @@ static const char no_answer[] = "{\"error\":\"the main thread does not answer\"}
 
 static void arm(struct visitor *visitor, uint64_t delay_ms)
 {
-	loop_arm(&visitor->door->transport->loop, &visitor->timer, delay_ms);
+	loop_arm(visitor->door->lobby->loop, &visitor->timer, delay_ms);
 }
 
 static void forget_body(struct visitor *visitor)
 {
-	visitor->door->transport->body_bytes -= visitor->body_capacity;
+	visitor->door->lobby->body_bytes -= visitor->body_capacity;
 	free(visitor->body);
 	visitor->body = NULL;
 	visitor->body_size = visitor->body_capacity = 0;
@@ -49,16 +49,23 @@ static void on_late(struct timer *timer)
 		shutdown(visitor->fd, SHUT_RDWR);
 }
 
-void visitor_give_up(struct visitor *visitor)
+/* The library looks for whom it may go on with when it is run, and does not ask for that. */
+static void go_on(struct visitor *visitor)
 {
-	visitor->request->visitor = NULL; /* freed when main gives it back */
-	visitor->request = NULL;
-	visitor->late = true;
 	visitor->away = false;
 	MHD_resume_connection(visitor->connection);
+	loop_ready(visitor->door->lobby->loop, &visitor->door->again);
 }
 
-void visitor_answered(struct admin_request *request)
+void visitor_give_up(struct visitor *visitor)
+{
+	visitor->request->visitor = NULL; /* freed when the desk gives it back */
+	visitor->request = NULL;
+	visitor->late = true;
+	go_on(visitor);
+}
+
+void visitor_answered(struct request *request)
 {
 	struct visitor *visitor = request->visitor;
 
@@ -66,8 +73,7 @@ void visitor_answered(struct admin_request *request)
 		request_free(request);
 		return;
 	}
-	visitor->away = false;
-	MHD_resume_connection(visitor->connection);
+	go_on(visitor);
 }
 
 static void begin_visit(struct door *door, struct MHD_Connection *connection,
@@ -87,8 +93,8 @@ static void begin_visit(struct door *door, struct MHD_Connection *connection,
 		visitor->pid = peer.pid;
 	}
 	timer_init(&visitor->timer, on_late);
-	list_push_back(&door->transport->visitors, &visitor->link);
-	arm(visitor, TRANSPORT_HEAD_MS);
+	list_push_back(&door->lobby->visitors, &visitor->link);
+	arm(visitor, DOOR_HEAD_MS);
 }
 
 void visitor_notify(void *door, struct MHD_Connection *connection, void **context,
@@ -130,13 +136,13 @@ void visitor_completed(void *door, struct MHD_Connection *connection, void **mar
 	visitor->away = visitor->late = false;
 	visitor->served = true;
 	forget_body(visitor);
-	arm(visitor, TRANSPORT_IDLE_MS);
+	arm(visitor, DOOR_IDLE_MS);
 }
 
 /* --- answering --- */
 
 /* A page may run what stands in it, and talk to us alone; anything else may do nothing at all. */
-static bool add_policy(struct MHD_Response *response, const struct admin_request *request)
+static bool add_policy(struct MHD_Response *response, const struct request *request)
 {
 	char policy[256] = "default-src 'none'; frame-ancestors 'none'";
 
@@ -152,7 +158,7 @@ static bool add_policy(struct MHD_Response *response, const struct admin_request
 /* Nothing that is shown can be taken for something else, kept, or fetch anything. `request` may be
  * NULL. */
 static bool add_headers(struct MHD_Response *response, const char *type,
-			const struct admin_request *request)
+			const struct request *request)
 {
 	bool ok = MHD_add_response_header(response, "Content-Type", type) &&
 		  MHD_add_response_header(response, "Cache-Control", "no-store") &&
@@ -166,7 +172,7 @@ static bool add_headers(struct MHD_Response *response, const char *type,
 }
 
 static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const char *type,
-				 const struct admin_request *request, char *text,
+				 const struct request *request, char *text,
 				 enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, mode);
@@ -177,12 +183,12 @@ static enum MHD_Result send_text(struct visitor *visitor, unsigned status, const
 			free(text);
 		return MHD_NO;
 	}
-	if (atomic_load(&visitor->door->transport->yielding))
+	if (atomic_load(&visitor->door->lobby->leaving))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (add_headers(response, type, request))
 		result = MHD_queue_response(visitor->connection, status, response);
 	MHD_destroy_response(response);
-	arm(visitor, TRANSPORT_SEND_MS);
+	arm(visitor, DOOR_SEND_MS);
 	return result;
 }
 
@@ -192,10 +198,10 @@ static enum MHD_Result send_fixed(struct visitor *visitor, unsigned status, cons
 			 MHD_RESPMEM_PERSISTENT);
 }
 
-/* JSON is written down here, so that main need not. */
+/* JSON is written down here, so that another thread need not. */
 static enum MHD_Result send_answer(struct visitor *visitor)
 {
-	struct admin_request *request = visitor->request;
+	struct request *request = visitor->request;
 	const char *type = request->type ? request->type : "application/json";
 	char *text = request->text ? request->text : jot_dump(request->answer);
 
@@ -216,7 +222,7 @@ static enum MHD_Result add_argument(void *request, enum MHD_ValueKind kind, cons
 
 static void read_arguments(struct visitor *visitor)
 {
-	struct admin_request *request = visitor->request;
+	struct request *request = visitor->request;
 	int count =
 		MHD_get_connection_values(visitor->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL);
 
@@ -228,53 +234,25 @@ static void read_arguments(struct visitor *visitor)
 		request_reply(request, 500, NULL);
 }
 
-/* /healthz is answered without anybody's help. */
-static bool is_healthz(const struct admin_request *request)
-{
-	return request->method == METHOD_GET && !strcmp(request->path, "/healthz");
-}
-
-static void answer_healthz(const struct watch *watch, struct admin_request *request)
-{
-	char why[64];
-	bool stuck = watch_is_stuck(watch, why, sizeof(why));
-
-	request_reply(request, stuck ? 503 : 200,
-		      JOT({"healthy", json_boolean(!stuck)},
-			  {"reason", stuck ? jot_text(why) : json_null()}));
-}
-
-static void find_way(struct visitor *visitor)
-{
-	struct admin_request *request = visitor->request;
-
-	if (visitor->door->kind != DOOR_PROBE)
-		request_route(request, desk_routes, desk_route_count);
-	else if (is_healthz(request))
-		answer_healthz(visitor->door->transport->watch, request);
-	else
-		request_route(request, desk_probe_routes, desk_probe_route_count);
-}
-
 /* More than we read at all, as its length says. */
 static bool is_too_large(struct visitor *visitor)
 {
 	const char *text = MHD_lookup_connection_value(visitor->connection, MHD_HEADER_KIND,
 						       MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	return text && strtoull(text, NULL, 10) > TRANSPORT_BODY_MAX;
+	return text && strtoull(text, NULL, 10) > DOOR_BODY_MAX;
 }
 
-static void refuse_large(struct admin_request *request)
+static void refuse_large(struct request *request)
 {
-	request_refuse(request, 413, "the body is larger than %u bytes", TRANSPORT_BODY_MAX);
+	request_refuse(request, 413, "the body is larger than %u bytes", DOOR_BODY_MAX);
 }
 
 /* The headers are there. What can be said by now is said when the body is over, unless it is too
  * large to wait for. */
 static enum MHD_Result begin_request(struct visitor *visitor, const char *method, const char *url)
 {
-	struct admin_request *request = request_new(method, url);
+	struct request *request = request_new(method, url);
 
 	if (!request)
 		return MHD_NO;
@@ -283,10 +261,10 @@ static enum MHD_Result begin_request(struct visitor *visitor, const char *method
 	request->local = visitor->door->kind == DOOR_SOCKET;
 	request->uid = visitor->uid;
 	request->pid = visitor->pid;
-	arm(visitor, TRANSPORT_BODY_MS);
+	arm(visitor, DOOR_BODY_MS);
 	if (MHD_get_connection_values(visitor->connection, MHD_HEADER_KIND, NULL, NULL) >
-	    TRANSPORT_HEADERS)
-		request_refuse(request, 431, "more than %d headers", TRANSPORT_HEADERS);
+	    DOOR_HEADERS)
+		request_refuse(request, 431, "more than %d headers", DOOR_HEADERS);
 	else if (visitor->door->kind == DOOR_HTTP && !host_fits(visitor->connection))
 		request_refuse(
 			request, 421,
@@ -297,24 +275,24 @@ static enum MHD_Result begin_request(struct visitor *visitor, const char *method
 	else
 		read_arguments(visitor);
 	if (!request->status)
-		find_way(visitor);
+		visitor->door->lobby->route(visitor->door, request);
 	return is_too_large(visitor) ? send_answer(visitor) : MHD_YES;
 }
 
 static bool grow(struct visitor *visitor, size_t needed)
 {
-	struct transport *transport = visitor->door->transport;
+	struct lobby *lobby = visitor->door->lobby;
 	size_t capacity = visitor->body_capacity ? visitor->body_capacity : BODY_FIRST;
 	char *grown;
 
 	while (capacity < needed)
 		capacity *= 2;
-	if (transport->body_bytes - visitor->body_capacity + capacity > TRANSPORT_BODIES)
+	if (lobby->body_bytes - visitor->body_capacity + capacity > DOOR_BODIES)
 		return false;
 	grown = realloc(visitor->body, capacity);
 	if (!grown)
 		return false;
-	transport->body_bytes += capacity - visitor->body_capacity;
+	lobby->body_bytes += capacity - visitor->body_capacity;
 	visitor->body = grown;
 	visitor->body_capacity = capacity;
 	return true;
@@ -323,14 +301,14 @@ static bool grow(struct visitor *visitor, size_t needed)
 /* What belongs to a request that is refused already is read and dropped, up to the same bound. */
 static enum MHD_Result read_body(struct visitor *visitor, const char *data, size_t size)
 {
-	struct admin_request *request = visitor->request;
+	struct request *request = visitor->request;
 	size_t needed = visitor->body_size + size;
 
 	if (request->status) {
 		visitor->body_size = needed;
-		return needed > 2 * TRANSPORT_BODY_MAX ? MHD_NO : MHD_YES;
+		return needed > 2 * DOOR_BODY_MAX ? MHD_NO : MHD_YES;
 	}
-	if (needed > TRANSPORT_BODY_MAX)
+	if (needed > DOOR_BODY_MAX)
 		refuse_large(request);
 	else if (needed > visitor->body_capacity && !grow(visitor, needed))
 		request_refuse(request, 503, "too many large requests at once");
@@ -340,36 +318,29 @@ static enum MHD_Result read_body(struct visitor *visitor, const char *data, size
 	return MHD_YES;
 }
 
-static uint64_t patience_ms(const struct visitor *visitor)
+/* From submit() on the request may be somebody else's. */
+static enum MHD_Result submit(struct visitor *visitor)
 {
-	if (visitor->door->kind == DOOR_PROBE)
-		return TRANSPORT_READY_MS;
-	return visitor->request->route->flags & ROUTE_SLOW ? TRANSPORT_SLOW_MS : TRANSPORT_MAIN_MS;
-}
+	uint64_t patience_ms = visitor->door->lobby->submit(visitor->door, visitor->request);
 
-static void submit(struct visitor *visitor)
-{
-	struct transport *transport = visitor->door->transport;
-
-	if (visitor->request->route->flags & ROUTE_SLOW && !timer_is_armed(&transport->poll_tick))
-		loop_arm(&transport->loop, &transport->poll_tick, TRANSPORT_POLL_MS);
-	arm(visitor, patience_ms(visitor));
+	if (!patience_ms)
+		return send_answer(visitor);
+	arm(visitor, patience_ms);
 	visitor->away = true;
 	MHD_suspend_connection(visitor->connection);
-	request_queue_put(transport->inbox, visitor->request);
+	return MHD_YES;
 }
 
 static enum MHD_Result end_request(struct visitor *visitor)
 {
-	struct admin_request *request = visitor->request;
+	struct request *request = visitor->request;
 
-	if (!request->status && !request_parse(request, visitor->body, visitor->body_size))
-		return send_answer(visitor);
+	if (!request->status)
+		request_parse(request, visitor->body, visitor->body_size);
 	if (request->status)
 		return send_answer(visitor);
 	forget_body(visitor);
-	submit(visitor);
-	return MHD_YES;
+	return submit(visitor);
 }
 
 enum MHD_Result visitor_handle(void *door, struct MHD_Connection *connection, const char *url,

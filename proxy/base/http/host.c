@@ -4,7 +4,7 @@
  * one on the loopback interface says `localhost` or a loopback address. Nothing fails: what cannot
  * be understood is not ours.
  */
-#include "proxy/base/host.h"
+#include "proxy/base/http/host.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>

@@ -7,7 +7,7 @@
 
 START_TEST(a_path_leads_to_its_route)
 {
-	struct admin_request *request = rig_ask("GET", "/v1/pools/web", NULL);
+	struct request *request = rig_ask("GET", "/v1/pools/web", NULL);
 
 	ck_assert_str_eq(request->route->pattern, "/v1/pools/*");
 	ck_assert_int_eq(request->status, 200);
@@ -34,7 +34,7 @@ END_TEST
 
 START_TEST(a_wrong_method_is_told_the_right_ones)
 {
-	struct admin_request *request = rig_ask("PUT", "/v1/drain", NULL);
+	struct request *request = rig_ask("PUT", "/v1/drain", NULL);
 
 	ck_assert_int_eq(request->status, 405);
 	ck_assert_str_eq(request->allow, "POST, DELETE");
@@ -46,7 +46,7 @@ END_TEST
 START_TEST(every_path_knows_what_it_allows)
 {
 	for (size_t i = 0; i < desk_route_count; i++) {
-		struct admin_request *request = rig_ask("BREW", desk_routes[i].pattern, NULL);
+		struct request *request = rig_ask("BREW", desk_routes[i].pattern, NULL);
 
 		ck_assert_int_eq(request->status, 405);
 		ck_assert_msg(request->allow != NULL, "%s", desk_routes[i].pattern);
@@ -65,7 +65,7 @@ START_TEST(a_peer_by_tcp_changes_nothing)
 {
 	for (size_t i = 0; i < desk_route_count; i++) {
 		const struct route *route = &desk_routes[i];
-		struct admin_request *request;
+		struct request *request;
 
 		if (route->method == METHOD_GET)
 			continue;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request to the admin API, on its way from admin's thread to main and back. It has one owner
- * at a time: the queue that it is handed over through moves that with it.
+ * One request to a program's own API, from its headers to its answer. It has one owner at a time:
+ * the visitor who reads it, the desk that answers it (maybe on another thread), the visitor again.
  */
 #pragma once
 
 #include <jansson.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +17,8 @@
 #define REQUEST_ARGUMENTS 8
 #define REQUEST_NONCE     33 /* 128 bits in hex, and a NUL */
 
-struct admin_request;
-struct desk;
+struct desk; /* whoever answers: each program has its own */
+struct request;
 struct visitor;
 
 enum request_method {
@@ -43,7 +42,7 @@ struct route {
 	enum request_method method;
 	const char *pattern;
 	const char *arguments; /* names that may stand behind the `?`, blanks between; NULL: none */
-	void (*handle)(struct desk *desk, struct admin_request *request);
+	void (*handle)(struct desk *desk, struct request *request);
 	unsigned flags; /* enum route_flag */
 };
 
@@ -52,9 +51,9 @@ struct request_argument {
 	char *value;
 };
 
-struct admin_request {
+struct request {
 	struct list link;        /* of whoever owns it: a queue, or a list of struct desk */
-	struct visitor *visitor; /* admin's thread alone; NULL: nobody waits for it any more */
+	struct visitor *visitor; /* of its thread alone; NULL: nobody waits for it any more */
 	const struct route *route;
 	enum request_method method;
 	char *path;    /* as sent, still encoded: for the audit */
@@ -68,7 +67,7 @@ struct admin_request {
 	uid_t uid;
 	pid_t pid;
 
-	/* While main has put it aside. */
+	/* While the desk has put it aside. */
 	uint64_t ticket; /* answered once this is published */
 	uint64_t due_us; /* of a long poll */
 	uint64_t after;  /* of a long poll: the last event that is known */
@@ -85,54 +84,43 @@ struct admin_request {
 };
 
 /* A request for `url`, still encoded. NULL without memory. */
-struct admin_request *request_new(const char *method, const char *url);
-void request_free(struct admin_request *request); /* accepts NULL */
+struct request *request_new(const char *method, const char *url);
+void request_free(struct request *request); /* accepts NULL */
 
 /* Add what stood behind the `?`. False without memory, or if there are too many. */
-bool request_add_argument(struct admin_request *request, const char *name, const char *value);
+bool request_add_argument(struct request *request, const char *name, const char *value);
 
 /* Decode path and arguments, find the route, and see whether this peer may use it. True, or false
  * with the answer given. */
-bool request_route(struct admin_request *request, const struct route *routes, size_t count);
+bool request_route(struct request *request, const struct route *routes, size_t count);
 
 /* What an argument says, or NULL. */
-const char *request_argument(const struct admin_request *request, const char *name);
+const char *request_argument(const struct request *request, const char *name);
 
 /* A number within bounds; `fallback` where it was not given. False with the answer given. */
-bool request_number(struct admin_request *request, const char *name, uint64_t fallback,
-		    uint64_t max, uint64_t *ret_number);
+bool request_number(struct request *request, const char *name, uint64_t fallback, uint64_t max,
+		    uint64_t *ret_number);
 
 /* `1`, `0`, or not given (false). False with the answer given. */
-bool request_flag(struct admin_request *request, const char *name, bool *ret_flag);
+bool request_flag(struct request *request, const char *name, bool *ret_flag);
 
 /* Read the body. False with the answer given. */
-bool request_parse(struct admin_request *request, const char *text, size_t size);
+bool request_parse(struct request *request, const char *text, size_t size);
 
 /* Answer; takes `answer` over, NULL becomes 500 for want of memory. */
-void request_reply(struct admin_request *request, int status, json_t *answer);
+void request_reply(struct request *request, int status, json_t *answer);
 
 /* Answer with text of another type; takes `text` over. */
-void request_reply_text(struct admin_request *request, const char *type, char *text);
+void request_reply_text(struct request *request, const char *type, char *text);
 
 /* Answer {"error": "..."}. */
-void request_refuse(struct admin_request *request, int status, const char *format, ...)
+void request_refuse(struct request *request, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* --- the way between the threads --- */
+#define REQUEST_AUDIT 384
 
-struct request_queue {
-	pthread_mutex_t lock;
-	struct list requests; /* struct admin_request::link */
-	int fd;               /* eventfd(2): readable once something was put in */
-};
+/* The person behind a request: "uid 1000 (alice)". Opens /etc/passwd. */
+void request_who(const struct request *request, char *buf, size_t size);
 
-int request_queue_init(struct request_queue *queue);  /* 0 or -errno */
-void request_queue_fini(struct request_queue *queue); /* frees what is in it */
-void request_queue_put(struct request_queue *queue, struct admin_request *request);
-
-/* The oldest, or NULL. */
-struct admin_request *request_queue_take(struct request_queue *queue);
-
-/* Make its fd readable, or no longer so. Any thread. */
-void request_queue_wake(struct request_queue *queue);
-void request_queue_quiet(struct request_queue *queue);
+/* What an audit says of an answered request: who, what, and what came of it. */
+void request_audit(const struct request *request, char ret_text[static REQUEST_AUDIT]);

@@ -6,16 +6,16 @@
  * Failure modes: the first that does not fit is refused with 400 and a sentence that names it and
  * says what was expected.
  */
-#include "proxy/admin/body.h"
+#include "proxy/base/http/body.h"
 
 #include <string.h>
 
-#include "proxy/admin/request.h"
+#include "proxy/base/http/request.h"
 #include "proxy/base/timestamp.h"
 
 /* One value on its way from the body to a struct. */
 struct reading {
-	struct admin_request *request;
+	struct request *request;
 	const char *place;
 	const struct body_key *key;
 	const json_t *value;
@@ -115,8 +115,8 @@ static const struct body_key *find_key(const struct body_key *keys, size_t count
 	return NULL;
 }
 
-static bool check_required(struct admin_request *request, const char *place,
-			   const struct body_key *keys, size_t count, uint32_t given)
+static bool check_required(struct request *request, const char *place, const struct body_key *keys,
+			   size_t count, uint32_t given)
 {
 	for (size_t i = 0; i < count; i++)
 		if (keys[i].required && !(given & 1u << i)) {
@@ -126,7 +126,7 @@ static bool check_required(struct admin_request *request, const char *place,
 	return true;
 }
 
-bool body_read(struct admin_request *request, const json_t *object, const char *place,
+bool body_read(struct request *request, const json_t *object, const char *place,
 	       const struct body_key *keys, size_t count, void *ret_values, uint32_t *ret_given)
 {
 	uint32_t given = 0;
