@@ -200,6 +200,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 
 # Files that are embedded, which the compiler does not list as dependencies.
 $(BUILD)/proxy/admin/pages.o: proxy/admin/dashboard.html proxy/admin/openapi.json
+$(BUILD)/control/serve/handlers.o: control/serve/openapi.json
 
 # A unit test that needs linker flags says so itself: /* link: -Wl,--wrap=clock_gettime */
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-check

@@ -120,6 +120,9 @@ int feed_approve(struct feed *feed, const char *digest, const char *who);
 /* Forget what is held; the next snapshot is judged anew. */
 int feed_reject(struct feed *feed, const char *who);
 
+/* Between two questions: as wished by the source, and stretched for the fleet. */
+uint32_t feed_interval_ms(const struct feed *feed);
+
 /* Off the list, its source closed; the proxy keeps its set. `aws` stays with its owner. */
 void feed_free(struct feed *feed);
 

@@ -22,6 +22,8 @@
 struct journal {
 	json_t *ring[JOURNAL_KEPT]; /* the event of number n at (n - 1) % JOURNAL_KEPT; or NULL */
 	uint64_t last_id;
+	void (*on_note)(void *context);
+	void *context;
 };
 
 struct journal *journal_new(void)
@@ -90,6 +92,14 @@ void journal_note(struct journal *journal, enum log_level level, const char *kin
 	slot = &journal->ring[journal->last_id++ % JOURNAL_KEPT];
 	json_decref(*slot);
 	*slot = event_json(journal->last_id, level, kind, pool, source, target, text);
+	if (journal->on_note)
+		journal->on_note(journal->context);
+}
+
+void journal_on_note(struct journal *journal, void (*on_note)(void *context), void *context)
+{
+	journal->on_note = on_note;
+	journal->context = context;
 }
 
 /* The events after `after`, oldest first; NULL without memory. */

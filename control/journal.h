@@ -23,6 +23,9 @@ void journal_note(struct journal *journal, enum log_level level, const char *kin
 		  const char *source, const char *target, const char *format, ...)
 	__attribute__((format(printf, 7, 8)));
 
+/* Told after each event, from within journal_note(); one at a time, NULL: nobody. */
+void journal_on_note(struct journal *journal, void (*on_note)(void *context), void *context);
+
 /* {"events": [...], "last_id": n}: those after `after`, `limit` at most. NULL without memory. */
 json_t *journal_read(const struct journal *journal, uint64_t after, unsigned limit);
 uint64_t journal_count(const struct journal *journal); /* ever */

@@ -147,7 +147,7 @@ static int confine(void)
 	return 0;
 }
 
-/* Where we can be asked; --once is asked by nobody. */
+/* Where we can be asked; a single round is over before anybody would. */
 static int open_serve(struct daemon *daemon)
 {
 	const struct settings *settings = daemon->settings;
@@ -155,6 +155,7 @@ static int open_serve(struct daemon *daemon)
 				  .feeds = &daemon->feeds,
 				  .journal = daemon->journal,
 				  .hub = daemon->hub,
+				  .lifecycle = &daemon->lifecycle,
 				  .socket = settings->socket,
 				  .mode = settings->socket_mode,
 				  .http = settings->http,
@@ -166,7 +167,7 @@ static int open_serve(struct daemon *daemon)
 		return 0;
 	err = serve_open(&conf, &daemon->serve, why);
 	if (err)
-		log_event(LOG_ERROR, "bind_failed", "error=\"%s\"", why);
+		log_event(LOG_ERROR, "serve_failed", "error=\"%s\"", why);
 	return err ? err : serve_start(daemon->serve);
 }
 

@@ -33,7 +33,7 @@ struct daemon {
 	struct link *link;
 	struct lastgood *lastgood;
 	struct journal *journal;
-	struct serve *serve; /* NULL with --once */
+	struct serve *serve; /* NULL: nobody can ask */
 	struct subscriptions subs;
 	struct feed_set feeds;
 	uint32_t fleet_size;

@@ -6,9 +6,6 @@
 
 #include "control/feed.h"
 
-/* Every interval in milliseconds, as wished by the source and stretched for the fleet. */
-uint32_t feed_interval_ms(const struct feed *feed);
-
 /* What the file has becomes `current`, if it may. */
 void feed_recall(struct feed *feed);
 

@@ -219,7 +219,7 @@ const char *link_problem(const struct link *link)
 
 int64_t link_pid(const struct link *link)
 {
-	return link->pid;
+	return link->up ? link->pid : 0;
 }
 
 bool link_is_settled(const struct link *link)

@@ -8,35 +8,42 @@
 
 #include "control/aws/aws.h"
 #include "control/feed.h"
+#include "control/lifecycle.h"
 #include "control/link.h"
-#include "control/serve/internal.h"
+#include "control/serve/desk.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/jot.h"
 #include "proxy/base/timestamp.h"
 #include "proxy/base/version.h"
 
+/* What only the proxy remembers is nobody's word for what is there now. */
 static bool is_ready(const struct feed *feed, char *buf, size_t size)
 {
-	if (feed->origin == FEED_NOTHING || !feed->current)
-		snprintf(buf, size, "%s/%s has no targets yet%s%.150s", feed->pool, feed->name,
-			 *feed->problem ? ": " : "", feed->problem);
+	if (feed->origin < FEED_LASTGOOD)
+		snprintf(buf, size, "source %s of pool %s has no targets yet%s%.128s", feed->name,
+			 feed->pool,
+			 *feed->problem   ? ": "
+			 : feed->hold.set ? ": held"
+					  : "",
+			 feed->problem);
 	else if (*feed->push_problem)
-		snprintf(buf, size, "the proxy has not what %s/%s found: %.150s", feed->pool,
-			 feed->name, feed->push_problem);
-	else if (!feed->generation && feed->origin != FEED_PROXY)
-		snprintf(buf, size, "the proxy has not yet what %s/%s found", feed->pool,
-			 feed->name);
+		snprintf(buf, size, "the proxy did not take source %s of pool %s: %.128s",
+			 feed->name, feed->pool, feed->push_problem);
+	else if (!feed->generation)
+		snprintf(buf, size, "the proxy does not have source %s of pool %s yet", feed->name,
+			 feed->pool);
 	else
 		return true;
 	return false;
 }
 
-bool describe_is_ready(const struct serve *serve, char *buf, size_t size)
+bool serve_is_ready(const struct desk *desk, char *buf, size_t size)
 {
-	const struct feed_set *feeds = serve->conf.feeds;
+	const struct feed_set *feeds = desk->conf.feeds;
 
-	if (serve->conf.proxy && feeds->link && !link_is_up(feeds->link)) {
-		snprintf(buf, size, "the proxy does not answer at %s", serve->conf.proxy);
+	if (feeds->link && !link_is_up(feeds->link)) {
+		snprintf(buf, size, "%s",
+			 link_problem(feeds->link) ?: "the proxy has not answered yet");
 		return false;
 	}
 	list_for_each (at, &feeds->feeds)
@@ -58,12 +65,12 @@ static json_t *feeds_json(const struct feed_set *feeds)
 	return array;
 }
 
-static json_t *proxy_json(const struct serve *serve)
+static json_t *proxy_json(const struct desk *desk)
 {
-	const struct link *link = serve->conf.feeds->link;
+	const struct link *link = desk->conf.feeds->link;
 
 	return JOT({"up", json_boolean(link && link_is_up(link))},
-		   {"socket", jot_text(serve->conf.proxy)},
+		   {"socket", jot_text(desk->conf.proxy)},
 		   {"problem", jot_text(link ? link_problem(link) : NULL)},
 		   {"pid", link && link_pid(link) ? json_integer(link_pid(link)) : json_null()});
 }
@@ -93,20 +100,27 @@ static json_t *credentials_json(const struct aws *aws)
 		    jot_text(expires_wall_us ? timestamp_format(expires_wall_us, text) : NULL)});
 }
 
-json_t *describe_discovery(const struct serve *serve)
+static json_t *lifecycle_json(const struct desk *desk)
 {
-	uint64_t uptime_us = clock_wall_us() - serve->started_wall_us;
+	struct lifecycle *const *lifecycle = desk->conf.lifecycle;
+
+	return lifecycle && *lifecycle ? lifecycle_describe(*lifecycle) : json_null();
+}
+
+json_t *serve_describe(const struct desk *desk)
+{
+	uint64_t uptime_us = clock_wall_us() - desk->started_wall_us;
 	char started[TIMESTAMP_TEXT], why[256] = "";
-	const struct aws *aws = first_place(serve->conf.feeds);
-	bool ready = describe_is_ready(serve, why, sizeof(why));
+	const struct aws *aws = first_place(desk->conf.feeds);
+	bool ready = serve_is_ready(desk, why, sizeof(why));
 
 	return JOT({"version", jot_text(SLUICE_VERSION)}, {"pid", json_integer(getpid())},
-		   {"started", jot_text(timestamp_format(serve->started_wall_us, started))},
+		   {"started", jot_text(timestamp_format(desk->started_wall_us, started))},
 		   {"uptime_s", json_integer((json_int_t)(uptime_us / US_PER_SEC))},
 		   {"ready", json_boolean(ready)},
-		   {"not_ready_reason", jot_text(ready ? NULL : why)}, {"proxy", proxy_json(serve)},
+		   {"not_ready_reason", jot_text(ready ? NULL : why)}, {"proxy", proxy_json(desk)},
 		   {"region", jot_text(aws ? aws_region(aws) : NULL)},
-		   {"credentials", credentials_json(aws)},
-		   {"fleet_size", json_integer(serve->conf.feeds->fleet_size)},
-		   {"feeds", feeds_json(serve->conf.feeds)});
+		   {"credentials", credentials_json(aws)}, {"lifecycle", lifecycle_json(desk)},
+		   {"fleet_size", json_integer(desk->conf.feeds->fleet_size)},
+		   {"feeds", feeds_json(desk->conf.feeds)});
 }

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /metrics: each source's age, size and history, and what AWS was asked and said. The happy path
- * writes facts down; failure modes: memory, then there is no text.
- *
- * Worth an alert: sluice_control_held above 0, sluice_control_age_seconds far above the interval,
- * sluice_control_proxy_up at 0.
+ * /metrics: each source's age, size and history, who we are to AWS, and what that was asked and
+ * said. Happy path: facts are written down. Failure modes: memory, then there is no text.
  */
 #include "control/aws/aws.h"
 #include "control/feed.h"
 #include "control/journal.h"
 #include "control/link.h"
-#include "control/serve/internal.h"
+#include "control/serve/desk.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/exposition.h"
 #include "proxy/base/version.h"
 
 #define PREFIX "sluice_control_"
+#define SOURCE PREFIX "source_"
 
 static uint64_t targets(const struct feed *feed)
 {
@@ -30,6 +28,11 @@ static uint64_t usable(const struct feed *feed)
 static uint64_t generation(const struct feed *feed)
 {
 	return feed->generation;
+}
+
+static uint64_t is_pushed(const struct feed *feed)
+{
+	return feed->current && feed->generation && !*feed->push_problem;
 }
 
 static uint64_t failing(const struct feed *feed)
@@ -68,23 +71,28 @@ static const struct {
 	const char *help;
 	uint64_t (*value)(const struct feed *feed);
 } rows[] = {
-	{PREFIX "targets", "gauge", "Targets of the set in force.", targets},
-	{PREFIX "usable_targets", "gauge", "Of them, those that take new sessions.", usable},
-	{PREFIX "generation", "gauge", "Of the set that the proxy has.", generation},
-	{PREFIX "failing", "gauge", "Failures in a row; 0 while the source answers.", failing},
-	{PREFIX "held", "gauge", "1 while an answer is held back, until approved or confirmed.",
+	{SOURCE "targets", "gauge", "Targets of the set in force.", targets},
+	{SOURCE "usable_targets", "gauge", "Of them, those that take new sessions.", usable},
+	{SOURCE "generation", "gauge", "Generation of the last set that the proxy took.",
+	 generation},
+	{SOURCE "pushed", "gauge", "1 while the proxy has the set in force.", is_pushed},
+	{SOURCE "failing", "gauge", "Failures in a row; 0 while the source answers.", failing},
+	{SOURCE "held", "gauge", "1 while an answer is held back, until approved or confirmed.",
 	 is_held},
-	{PREFIX "fetches_total", "counter", "Snapshots asked for.", fetches},
-	{PREFIX "failures_total", "counter", "Snapshots that could not be had.", failures},
-	{PREFIX "applies_total", "counter", "Snapshots that changed what is in force.", applies},
-	{PREFIX "holds_total", "counter", "Rows of answers that were held back.", holds},
+	{SOURCE "fetches_total", "counter", "Questions asked.", fetches},
+	{SOURCE "failures_total", "counter", "Questions that got no whole answer.", failures},
+	{SOURCE "applies_total", "counter", "Answers that changed what is in force.", applies},
+	{SOURCE "holds_total", "counter", "Changes that were held back.", holds},
 };
+
+#define of_link(at) container_of(at, struct feed, link)
 
 static void begin(struct exposition *out, const struct feed *feed)
 {
 	exposition_sample(out, "");
 	exposition_label(out, "pool", feed->pool);
 	exposition_label(out, "source", feed->name);
+	exposition_label(out, "kind", feed->kind->name);
 }
 
 /* Only of sources that answered some time, or whose file did. */
@@ -92,10 +100,10 @@ static void write_ages(struct exposition *out, const struct feed_set *feeds)
 {
 	uint64_t now_us = clock_wall_us();
 
-	exposition_metric(out, PREFIX "age_seconds", "gauge",
+	exposition_metric(out, SOURCE "age_seconds", "gauge",
 			  "Since the source last gave a whole answer.");
 	list_for_each (at, &feeds->feeds) {
-		const struct feed *feed = container_of(at, struct feed, link);
+		const struct feed *feed = of_link(at);
 		uint64_t at_us = feed->answered_wall_us;
 
 		if (!at_us)
@@ -105,18 +113,62 @@ static void write_ages(struct exposition *out, const struct feed_set *feeds)
 	}
 }
 
+static void write_intervals(struct exposition *out, const struct feed_set *feeds)
+{
+	exposition_metric(out, SOURCE "interval_seconds", "gauge",
+			  "Between two questions, as stretched for the fleet.");
+	list_for_each (at, &feeds->feeds) {
+		begin(out, of_link(at));
+		exposition_real(out, feed_interval_ms(of_link(at)) / 1000.0);
+	}
+}
+
+static void write_origins(struct exposition *out, const struct feed_set *feeds)
+{
+	exposition_metric(
+		out, SOURCE "origin", "gauge",
+		"1 for where the set in force comes from: the source, the last-known-good "
+		"file, the proxy, or nothing yet.");
+	list_for_each (at, &feeds->feeds)
+		for (int origin = FEED_NOTHING; origin <= FEED_SOURCE; origin++) {
+			begin(out, of_link(at));
+			exposition_label(out, "origin", feed_origin_names[origin]);
+			exposition_integer(out, (int)of_link(at)->origin == origin);
+		}
+}
+
+/* Of sources whose credentials have an end: several may share them. */
+static void write_credentials(struct exposition *out, const struct feed_set *feeds)
+{
+	exposition_metric(out, PREFIX "credentials_expiry_timestamp_seconds", "gauge",
+			  "When the credentials that the source is asked with end, since the "
+			  "epoch. They are renewed 15 minutes ahead.");
+	list_for_each (at, &feeds->feeds) {
+		const struct feed *feed = of_link(at);
+		uint64_t expires_us = 0;
+		const char *provider = feed->aws ? aws_credentials(feed->aws, &expires_us) : NULL;
+
+		if (!provider || !expires_us)
+			continue;
+		begin(out, feed);
+		exposition_label(out, "provider", provider);
+		exposition_real(out, (double)expires_us / (double)US_PER_SEC);
+	}
+}
+
 static void write_feeds(struct exposition *out, const struct feed_set *feeds)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		exposition_metric(out, rows[i].name, rows[i].type, rows[i].help);
 		list_for_each (at, &feeds->feeds) {
-			const struct feed *feed = container_of(at, struct feed, link);
-
-			begin(out, feed);
-			exposition_integer(out, rows[i].value(feed));
+			begin(out, of_link(at));
+			exposition_integer(out, rows[i].value(of_link(at)));
 		}
 	}
 	write_ages(out, feeds);
+	write_intervals(out, feeds);
+	write_origins(out, feeds);
+	write_credentials(out, feeds);
 }
 
 static void write_calls(struct exposition *out, const struct aws_counts *counts, const char *name,
@@ -130,15 +182,12 @@ static void write_calls(struct exposition *out, const struct aws_counts *counts,
 	}
 }
 
-/* Of those that happened. */
 static void write_errors(struct exposition *out, const struct aws_counts *counts)
 {
 	exposition_metric(out, PREFIX "aws_errors_total", "counter",
 			  "Operations that ended in an error, by its kind.");
 	for (int i = 0; i < AWS_SERVICES; i++)
 		for (int kind = AWS_OK + 1; kind < AWS_ERROR_KINDS; kind++) {
-			if (!counts[i].errors[kind])
-				continue;
 			exposition_sample(out, "");
 			exposition_label(out, "service", aws_service_names[i]);
 			exposition_label(out, "kind", aws_error_kind_names[kind]);
@@ -155,9 +204,10 @@ static void write_aws(struct exposition *out, const struct aws_hub *hub)
 		    offsetof(struct aws_counts, calls));
 	write_calls(out, counts, PREFIX "aws_retries_total", "Requests that were sent again.",
 		    offsetof(struct aws_counts, retries));
-	write_calls(out, counts, PREFIX "aws_throttles_total", "Answers that said: too many.",
-		    offsetof(struct aws_counts, throttles));
-	write_calls(out, counts, PREFIX "aws_waits_total", "Calls that waited for our own budget.",
+	write_calls(out, counts, PREFIX "aws_throttles_total",
+		    "Answers that said we ask too often.", offsetof(struct aws_counts, throttles));
+	write_calls(out, counts, PREFIX "aws_budget_waits_total",
+		    "Calls that waited for the budget that we keep ourselves.",
 		    offsetof(struct aws_counts, waits));
 	write_errors(out, counts);
 	exposition_metric(out, PREFIX "aws_clock_ahead_seconds", "gauge",
@@ -166,9 +216,9 @@ static void write_aws(struct exposition *out, const struct aws_hub *hub)
 	exposition_real(out, (double)aws_hub_skew_ms(hub) / 1000);
 }
 
-static void write_daemon(struct exposition *out, const struct serve *serve)
+static void write_daemon(struct exposition *out, const struct desk *desk)
 {
-	const struct link *link = serve->conf.feeds->link;
+	const struct link *link = desk->conf.feeds->link;
 	char why[256];
 
 	exposition_metric(out, PREFIX "build_info", "gauge", "Always 1; the label says what runs.");
@@ -178,22 +228,24 @@ static void write_daemon(struct exposition *out, const struct serve *serve)
 	exposition_metric(out, PREFIX "start_time_seconds", "gauge",
 			  "When the process started, since the epoch.");
 	exposition_sample(out, "");
-	exposition_real(out, (double)serve->started_wall_us / (double)US_PER_SEC);
+	exposition_real(out, (double)desk->started_wall_us / (double)US_PER_SEC);
 	exposition_single(out, PREFIX "ready", "gauge", "1 if /readyz says yes.",
-			  describe_is_ready(serve, why, sizeof(why)));
-	exposition_single(out, PREFIX "proxy_up", "gauge", "1 while the proxy answers.",
-			  link && link_is_up(link));
+			  serve_is_ready(desk, why, sizeof(why)));
+	exposition_single(out, PREFIX "proxy_up", "gauge",
+			  "1 while the proxy's admin socket answers.", link && link_is_up(link));
+	exposition_single(out, PREFIX "fleet_size", "gauge",
+			  "Nodes that share the budget of calls.", desk->conf.feeds->fleet_size);
 	exposition_single(out, PREFIX "events_total", "counter", "Events so far.",
-			  journal_count(serve->conf.journal));
+			  journal_count(desk->conf.journal));
 }
 
-char *metrics_text(const struct serve *serve)
+char *serve_metrics(const struct desk *desk)
 {
 	struct exposition out = {0};
 
-	write_daemon(&out, serve);
-	write_feeds(&out, serve->conf.feeds);
-	if (serve->conf.hub)
-		write_aws(&out, serve->conf.hub);
+	write_daemon(&out, desk);
+	write_feeds(&out, desk->conf.feeds);
+	if (desk->conf.hub)
+		write_aws(&out, desk->conf.hub);
 	return exposition_take(&out);
 }

@@ -1,158 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doors. Happy path: each is a socket that was bound before the sandbox, with a daemon of
- * libmicrohttpd whose epoll descriptor is in our loop; whatever is due at it is done in one go.
+ * The doors of the daemon. Happy path: each is bound before the sandbox, then people are let in and
+ * sent to the desk; at the end those who are being answered are seen off.
  * Failure modes: see control/serve.h.
  */
+#include "control/serve.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "control/serve/internal.h"
+#include "control/serve/desk.h"
 #include "proxy/base/addr.h"
 #include "proxy/base/bind.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/http/door.h"
 
-#define BACKLOG     64
-#define VISITORS    64          /* of one door ... */
-#define PER_HOST    32          /* ... and of one address */
-#define MEMORY      (32u << 10) /* for request line and headers of one connection */
-#define PATIENCE_S  30          /* for a peer that says or reads nothing */
-#define CLOSE_TURNS 8           /* answers that are being written when we end */
+#define BACKLOG      128
+#define WIND_DOWN_MS 500
+#define OURS         2 /* DOOR_SOCKET, DOOR_HTTP */
 
-static void run(struct serve_door *door)
+struct serve {
+	struct lobby lobby;
+	struct door doors[OURS];
+	struct desk desk; /* the texts of its conf are ours */
+	bool started;
+	dev_t dev; /* of the socket's path as we made it */
+	ino_t ino;
+};
+
+static void find_way(struct door *door, struct request *request)
 {
-	MHD_UNSIGNED_LONG_LONG wait_ms;
-
-	MHD_run(door->daemon);
-	if (MHD_get_timeout(door->daemon, &wait_ms) != MHD_YES) {
-		timer_cancel(&door->timer);
-		return;
-	}
-	if (!wait_ms)
-		loop_ready(door->serve->conf.loop, &door->again);
-	else
-		loop_arm(door->serve->conf.loop, &door->timer, wait_ms);
+	request_route(request, serve_routes, serve_route_count);
 }
 
-static void on_library(struct loop_source *source, uint32_t events)
+static uint64_t submit(struct door *door, struct request *request)
 {
-	run(container_of(source, struct serve_door, source));
-}
-
-static void on_again(struct loop_task *task)
-{
-	run(container_of(task, struct serve_door, again));
-}
-
-static void on_timer(struct timer *timer)
-{
-	run(container_of(timer, struct serve_door, timer));
-}
-
-static int listen_on(struct serve_door *door)
-{
-	if (listen(door->fd, BACKLOG))
-		return -errno;
-	door->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, exchange_handle, door, MHD_OPTION_LISTEN_SOCKET,
-		door->fd, MHD_OPTION_CONNECTION_LIMIT, VISITORS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		PER_HOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, door, MHD_OPTION_END);
-	if (!door->daemon)
-		return -ENOMEM;
-	door->fd = -1;
-	door->source = (struct loop_source){
-		.on_event = on_library,
-		.fd = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd};
-	return loop_add(door->serve->conf.loop, &door->source, EPOLLIN);
-}
-
-int serve_start(struct serve *serve)
-{
-	int err = 0;
-
-	/* Libraries would open files when they are used first: gmtime_r(3), for the Date header,
-	 * and the seed of Jansson's hash tables. */
-	tzset();
-	json_object_seed(0);
-	for (int i = 0; i < SERVE_DOORS && !err; i++)
-		if (serve->doors[i].fd >= 0)
-			err = listen_on(&serve->doors[i]);
-	if (!err && serve->conf.socket)
-		err = bind_unix_publish(serve->conf.socket, &serve->dev, &serve->ino);
-	serve->published = !err && serve->conf.socket;
-	return err;
+	return serve_desk_submit(&container_of(door->lobby, struct serve, lobby)->desk, request);
 }
 
 static int open_socket(struct serve *serve, char *ret_why)
 {
-	int err = bind_unix(serve->conf.socket, serve->conf.mode, false,
-			    &serve->doors[SERVE_SOCKET].fd);
+	const struct serve_conf *conf = &serve->desk.conf;
+	int err = bind_unix(conf->socket, conf->mode, false, &serve->doors[DOOR_SOCKET].fd);
 
 	if (err)
-		snprintf(ret_why, SERVE_WHY, "%s: %s", serve->conf.socket,
+		snprintf(ret_why, SERVE_WHY, "%s: %s", conf->socket,
 			 err == -EEXIST ? "the path is there, and no socket" : strerror(-err));
 	return err;
 }
 
 static int open_http(struct serve *serve, char *ret_why)
 {
+	const char *text = serve->desk.conf.http;
 	struct addr addr, actual;
-	int err = addr_parse(serve->conf.http, &addr);
+	int err = addr_parse(text, &addr);
 
 	if (!err)
-		err = bind_tcp(&addr, false, false, &serve->doors[SERVE_HTTP].fd, 1, &actual);
+		err = bind_tcp(&addr, false, false, &serve->doors[DOOR_HTTP].fd, 1, &actual);
 	if (err)
-		snprintf(ret_why, SERVE_WHY, "%s: %s", serve->conf.http, strerror(-err));
+		snprintf(ret_why, SERVE_WHY, "%s: %s", text, strerror(-err));
 	return err;
 }
 
-static int copy(const char *text, const char **ret_copy)
+static bool copy(const char **text)
 {
-	*ret_copy = text ? strdup(text) : NULL;
-	return text && !*ret_copy ? -ENOMEM : 0;
+	if (!*text)
+		return true;
+	*text = strdup(*text);
+	return *text;
+}
+
+static void free_all(struct serve *serve)
+{
+	for (int i = 0; i < OURS; i++)
+		door_close(&serve->doors[i]);
+	free((char *)serve->desk.conf.socket);
+	free((char *)serve->desk.conf.http);
+	free((char *)serve->desk.conf.proxy);
+	free(serve);
 }
 
 static struct serve *serve_new(const struct serve_conf *conf)
 {
 	struct serve *serve = calloc(1, sizeof(*serve));
+	bool ok;
 
 	if (!serve)
 		return NULL;
-	serve->conf = *conf;
-	serve->conf.socket = serve->conf.http = serve->conf.proxy = NULL;
-	serve->started_wall_us = clock_wall_us();
-	for (int i = 0; i < SERVE_DOORS; i++) {
-		struct serve_door *door = &serve->doors[i];
-
-		*door = (struct serve_door){.serve = serve, .kind = i, .fd = -1};
-		door->again.run = on_again;
-		list_init(&door->again.link);
-		timer_init(&door->timer, on_timer);
-	}
-	if (!copy(conf->socket, &serve->conf.socket) && !copy(conf->http, &serve->conf.http) &&
-	    !copy(conf->proxy, &serve->conf.proxy))
+	lobby_init(&serve->lobby, conf->loop);
+	serve->lobby.route = find_way;
+	serve->lobby.submit = submit;
+	for (int i = 0; i < OURS; i++)
+		door_init(&serve->doors[i], i, &serve->lobby);
+	serve_desk_init(&serve->desk, conf);
+	ok = copy(&serve->desk.conf.socket);
+	ok &= copy(&serve->desk.conf.http);
+	ok &= copy(&serve->desk.conf.proxy);
+	if (ok)
 		return serve;
-	serve_close(serve);
+	serve_desk_close(&serve->desk);
+	free_all(serve);
 	return NULL;
 }
 
 int serve_open(const struct serve_conf *conf, struct serve **ret_serve, char *ret_why)
 {
-	struct serve *serve = serve_new(conf);
-	int err = serve ? 0 : -ENOMEM;
+	struct serve *serve;
+	int err = 0;
 
-	if (err)
+	*ret_serve = NULL;
+	if (!conf->socket && !conf->http)
+		return 0;
+	serve = serve_new(conf);
+	if (!serve) {
 		snprintf(ret_why, SERVE_WHY, "out of memory");
-	if (!err && serve->conf.socket)
+		return -ENOMEM;
+	}
+	if (conf->socket)
 		err = open_socket(serve, ret_why);
-	if (!err && serve->conf.http)
+	if (!err && conf->http)
 		err = open_http(serve, ret_why);
 	if (err)
 		serve_close(serve);
@@ -161,31 +131,62 @@ int serve_open(const struct serve_conf *conf, struct serve **ret_serve, char *re
 	return err;
 }
 
-/* An answer that is on its way is given a few turns to leave. */
-static void close_door(struct serve_door *door)
+int serve_start(struct serve *serve)
 {
-	if (door->daemon) {
-		for (int i = 0; i < CLOSE_TURNS; i++)
-			MHD_run(door->daemon);
-		loop_remove(door->serve->conf.loop, &door->source);
-		MHD_stop_daemon(door->daemon);
+	int err = 0;
+
+	if (!serve)
+		return 0;
+	lobby_prepare_libraries();
+	for (int i = 0; i < OURS && !err; i++) {
+		struct door *door = &serve->doors[i];
+
+		if (door->fd >= 0)
+			err = listen(door->fd, BACKLOG) ? -errno : door_open(door);
 	}
-	if (door->fd >= 0)
-		close(door->fd);
-	timer_cancel(&door->timer);
-	list_remove(&door->again.link);
+	if (!err && serve->desk.conf.socket)
+		err = bind_unix_publish(serve->desk.conf.socket, &serve->dev, &serve->ino);
+	serve->started = !err;
+	return err;
+}
+
+static void on_wound_down(struct timer *timer)
+{
+}
+
+/* A loop that is told to stop would not sleep. */
+static void wind_down(struct serve *serve)
+{
+	struct loop *loop = serve->lobby.loop;
+	uint64_t until_us = clock_us() + WIND_DOWN_MS * US_PER_MS;
+	struct timer end;
+
+	loop->stopping = false;
+	serve->lobby.leaving = true;
+	for (int i = 0; i < OURS; i++)
+		door_quiesce(&serve->doors[i]);
+	timer_init(&end, on_wound_down);
+	loop_arm(loop, &end, WIND_DOWN_MS);
+	do {
+		for (int i = 0; i < OURS; i++)
+			door_run(&serve->doors[i]);
+		if (!lobby_is_busy(&serve->lobby))
+			break;
+		loop_turn(loop);
+	} while (clock_us() < until_us);
+	loop->stopping = true;
+	timer_cancel(&end);
+	lobby_give_up(&serve->lobby);
 }
 
 void serve_close(struct serve *serve)
 {
 	if (!serve)
 		return;
-	if (serve->published)
-		bind_unix_remove(serve->conf.socket, serve->dev, serve->ino);
-	for (int i = 0; i < SERVE_DOORS; i++)
-		close_door(&serve->doors[i]);
-	free((char *)serve->conf.socket);
-	free((char *)serve->conf.http);
-	free((char *)serve->conf.proxy);
-	free(serve);
+	serve_desk_close(&serve->desk);
+	if (serve->desk.conf.socket)
+		bind_unix_remove(serve->desk.conf.socket, serve->dev, serve->ino);
+	if (serve->started)
+		wind_down(serve);
+	free_all(serve);
 }
