@@ -96,6 +96,9 @@ struct flow_legs {
 	struct addr peer[2];
 	struct snapshot_tcp before[2]; /* the first snapshots */
 	unsigned ifindex[2];           /* where each leg's packets arrive, and the other's leave */
+	/* XDP alone, which asks no routing: of the next hop of each leg, and of our side there. */
+	uint8_t mac_peer[2][6];
+	uint8_t mac_local[2][6];
 };
 
 /* Whether the two could be one flow, from what is known before anything is done. */

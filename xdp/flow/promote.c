@@ -197,6 +197,8 @@ static void fill_one(struct flow_engine *engine, uint32_t index, const struct fl
 	flow->window_out = out->wscale ? out->rcv_wscale : 0;
 	flow->exit_ifindex = legs->ifindex[!leg];
 	flow->exit = exit_of(engine, legs->ifindex[leg], legs->ifindex[!leg]);
+	memcpy(flow->mac_destination, legs->mac_peer[!leg], sizeof(flow->mac_destination));
+	memcpy(flow->mac_source, legs->mac_local[!leg], sizeof(flow->mac_source));
 	flow->out_mss = room_of(out);
 	flow->kernel_end = in->write_seq;
 	flow->kernel_seq = in->rcv_nxt;

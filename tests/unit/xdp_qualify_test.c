@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The self-test on this kernel, and on one that goes wrong in a known way.
+ *
+ * Needs root. Without it the program says so and fails, as a tool that is missing does.
+ */
+/* link: -Wl,--wrap=flow_fill,--wrap=flow_look,--wrap=unshare */
+#include <check.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xdp/flow.h"
+#include "xdp/qualify.h"
+
+static enum { NOTHING, SEQUENCE, WINDOW, BLIND } broken;
+static int unshare_errno;
+
+void __real_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
+void __wrap_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
+void __real_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
+void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
+int __real_unshare(int flags);
+int __wrap_unshare(int flags);
+
+void __wrap_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs)
+{
+	__real_flow_fill(engine, index, legs);
+	if (broken == SEQUENCE)
+		flow_at(engine, index)->seq_delta++;
+	if (broken == WINDOW)
+		flow_at(engine, index + 1)->seq_delta += 1U << 30;
+}
+
+void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view)
+{
+	__real_flow_look(engine, index, ret_view);
+	if (broken == BLIND)
+		ret_view->closed = false;
+}
+
+int __wrap_unshare(int flags)
+{
+	if (!unshare_errno)
+		return __real_unshare(flags);
+	errno = unshare_errno;
+	return -1;
+}
+
+static struct qualify_result try(enum qualify_path path)
+{
+	struct qualify_result result;
+
+	ck_assert_msg(geteuid() == 0, "needs root");
+	qualify(path, &result);
+	return result;
+}
+
+START_TEST(each_way_that_this_kernel_has_works)
+{
+	struct qualify_result result = try((enum qualify_path)_i);
+
+	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s: %s", qualify_path_names[_i],
+		      result.problem);
+	ck_assert_str_eq(result.problem, "");
+}
+END_TEST
+
+START_TEST(a_translation_that_shifts_bytes_is_found)
+{
+	struct qualify_result result;
+
+	broken = SEQUENCE;
+	result = try(QUALIFY_TC);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_ptr_nonnull(strstr(result.problem, "bytes both ways: "));
+}
+END_TEST
+
+START_TEST(a_direction_that_stalls_is_found)
+{
+	struct qualify_result result;
+
+	broken = WINDOW;
+	result = try(QUALIFY_TC);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_ptr_nonnull(strstr(result.problem, "bytes both ways: "));
+}
+END_TEST
+
+START_TEST(an_end_that_goes_unnoticed_is_found)
+{
+	struct qualify_result result;
+
+	broken = BLIND;
+	result = try(QUALIFY_TC);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_str_eq(result.problem, "a FIN of the client: its end goes unnoticed");
+}
+END_TEST
+
+START_TEST(without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not)
+{
+	struct qualify_result result;
+
+	ck_assert_int_eq(__real_unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(system("ip link set lo up"), 0);
+	unshare_errno = EPERM;
+	result = try(QUALIFY_TC);
+	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
+	ck_assert_int_eq(try(QUALIFY_XDP_GENERIC).verdict, QUALIFY_UNTRIED);
+	unshare_errno = ENOSPC;
+	ck_assert_int_eq(try(QUALIFY_TC).verdict, QUALIFY_UNTRIED);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("xdp_qualify");
+	TCase *tcase = tcase_create("qualify");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tcase);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_loop_test(tcase, each_way_that_this_kernel_has_works, 0, QUALIFY_PATHS);
+	tcase_add_test(tcase, a_translation_that_shifts_bytes_is_found);
+	tcase_add_test(tcase, a_direction_that_stalls_is_found);
+	tcase_add_test(tcase, an_end_that_goes_unnoticed_is_found);
+	tcase_add_test(tcase, without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
