@@ -61,6 +61,11 @@ struct offload_counts {
 	uint64_t open; /* now */
 };
 
+/* Try the way by `hook` on connections of our own, in network namespaces that nobody else sees;
+ * half a second. Best before the process gives up CAP_SYS_ADMIN. 0; -EPROTO: it must not be used,
+ * with a sentence; -EAGAIN: it could not be tried, likewise. */
+int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size);
+
 /* Load programs and start the keeper. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
  * -errno with a sentence. Before workers start: their ends of the socket pairs must be in their
  * fd tables. */

@@ -209,7 +209,15 @@ void doctor_gather(const char *root, struct doctor_facts *ret_facts)
 		read_sockets(root, &facts, text);
 	}
 	free(text);
+	for (unsigned i = 0; i < QUALIFY_PATHS; i++)
+		facts.tried[i].verdict = QUALIFY_UNTRIED;
 	facts.quota_cpus = cgroup_quota_cpus(root);
 	doctor_gather_nics(root, &facts);
 	*ret_facts = facts;
+}
+
+void doctor_try(struct doctor_facts *facts)
+{
+	for (unsigned i = 0; i < QUALIFY_PATHS; i++)
+		qualify((enum qualify_path)i, &facts->tried[i]);
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xdp/qualify.h"
+
 #define FACT_UNKNOWN INT64_C(-1)
 #define FACT_NO_END  INT64_MAX /* "unlimited" */
 
@@ -67,10 +69,14 @@ struct doctor_facts {
 	struct doctor_nic nics[DOCTOR_NICS];
 	size_t nic_count;
 	bool nics_left_out; /* there are more */
+	struct qualify_result tried[QUALIFY_PATHS];
 };
 
-/* `root` is "" for this host. The keepalive is the caller's to add. */
+/* `root` is "" for this host. The keepalive is the caller's to add, and nothing is tried. */
 void doctor_gather(const char *root, struct doctor_facts *ret_facts);
+
+/* Try the ways of the fast path, in network namespaces that nobody else sees; seconds. */
+void doctor_try(struct doctor_facts *facts);
 
 /* gather_nics.c: those that are up and real; without a real one, all but loopback. */
 void doctor_gather_nics(const char *root, struct doctor_facts *facts);

@@ -129,6 +129,42 @@ static void judge_memlock(const struct doctor_facts *facts, const struct doctor_
 		doctor_say(ret, DOCTOR_OK, "enough for the maps of flows");
 }
 
+/* One that nobody has to use warns at most. */
+static void judge_trial(const struct qualify_result *tried, enum doctor_verdict bad,
+			struct doctor_finding *ret)
+{
+	switch (tried->verdict) {
+	case QUALIFY_WORKS:
+		doctor_say(ret, DOCTOR_OK, "works, tried in %u ms",
+			   (unsigned)(tried->took_us / 1000));
+		break;
+	case QUALIFY_FAILS:
+		doctor_say(ret, bad, "%.240s", tried->problem);
+		break;
+	case QUALIFY_UNTRIED:
+		doctor_say(ret, DOCTOR_UNKNOWN, "%.240s", tried->problem);
+		break;
+	}
+}
+
+static void judge_tc(const struct doctor_facts *facts, const struct doctor_nic *nic,
+		     struct doctor_finding *ret)
+{
+	judge_trial(&facts->tried[QUALIFY_TC], DOCTOR_FAIL, ret);
+}
+
+static void judge_xdp(const struct doctor_facts *facts, const struct doctor_nic *nic,
+		      struct doctor_finding *ret)
+{
+	judge_trial(&facts->tried[QUALIFY_XDP_NATIVE], DOCTOR_WARN, ret);
+}
+
+static void judge_generic(const struct doctor_facts *facts, const struct doctor_nic *nic,
+			  struct doctor_finding *ret)
+{
+	judge_trial(&facts->tried[QUALIFY_XDP_GENERIC], DOCTOR_WARN, ret);
+}
+
 static const struct doctor_rule rules[] = {
 	{"kernel", "/proc/sys/kernel/osrelease", judge_version,
 	 "install a kernel of 6.1 or later; sessions are relayed until then"},
@@ -146,6 +182,10 @@ static const struct doctor_rule rules[] = {
 	{"unprivileged-bpf", "/proc/sys/kernel/unprivileged_bpf_disabled", judge_unprivileged,
 	 "sysctl -w kernel.unprivileged_bpf_disabled=2"},
 	{"memlock", "/proc/self/limits", judge_memlock, "systemd: LimitMEMLOCK=infinity"},
+	{"flow-by-tc", "a self-test", judge_tc,
+	 "see the lines above; until it works, sessions are relayed whatever `offload:` says"},
+	{"flow-by-xdp", "a self-test", judge_xdp, "stay with `hook: tc`, the default"},
+	{"flow-by-xdp-generic", "a self-test", judge_generic, "stay with `hook: tc`, the default"},
 };
 
 const struct doctor_chapter doctor_kernel = {

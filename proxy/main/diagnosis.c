@@ -69,6 +69,7 @@ bool diagnosis_print(const struct config *config, bool json)
 
 	if (facts && report) {
 		doctor_gather("", facts);
+		doctor_try(facts);
 		facts->keepalive_s = keepalive_s(config);
 		doctor_examine(facts, report);
 		failed = doctor_worst(report) == DOCTOR_FAIL;

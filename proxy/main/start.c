@@ -236,8 +236,10 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	err = replace_find(sv); /* while we may still look into other users' processes */
 	if (!err)
 		err = guarding_start(sv, config);
-	if (!err)
+	if (!err) {
+		fastpath_qualify(sv, config); /* while we may make network namespaces */
 		err = become_user(config);
+	}
 	if (!err) {
 		limits_derive(config, &sv->limits);
 		fastpath_start(sv, config);

@@ -65,6 +65,7 @@ struct supervisor {
 	struct timer tick_timer;    /* the registry's */
 	struct worker_wires wires;
 	struct offload *offload;     /* NULL: no pool wants it, or it cannot be had */
+	bool offload_refused;        /* the self-test failed */
 	struct admission *admission; /* NULL: no guard at the door is configured */
 	struct timer guard_timer;
 	struct worker **workers;
@@ -158,6 +159,7 @@ void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
 
 /* fastpath.c: the kernel's fast path, if some pool wants it: before sockets are bound, so that the
  * keeper of its sockets has none of them. Without it everything is relayed, which is said once. */
+void fastpath_qualify(struct supervisor *sv, const struct config *config); /* still privileged */
 void fastpath_start(struct supervisor *sv, const struct config *config);
 void fastpath_stop(struct supervisor *sv);
 

@@ -6,8 +6,8 @@ A module (a .c, its .h, or the folder of that name) includes from its own row an
 never from above, and no two modules include each other round a circle. A file in no row is an
 error: whoever adds one decides where it stands. control/ is another program: it includes its own
 headers and proxy/base, nothing else of proxy/. xdp/ is a library: it includes itself and
-proxy/base, its kernel programs only itself; `offload` and `admission` alone
-include it.
+proxy/base, its kernel programs only itself; `offload`, `admission`
+and `doctor` alone include it.
 """
 import pathlib
 import re
@@ -59,7 +59,7 @@ def check_include(path, number, header, edges):
     """The complaint about one include, or None; `edges` learns who uses whom."""
     place = f"{path}:{number}"
     user = module_of(path)
-    if header.startswith("xdp/") and user in {"offload", "admission"}:
+    if header.startswith("xdp/") and user in {"offload", "admission", "doctor"}:
         return None
     if not header.startswith("proxy/"):
         return f'{place}: "{header}": proxy/ includes nothing outside proxy/'

@@ -311,6 +311,22 @@ START_TEST(keepalive_has_to_come_before_a_balancer_forgets)
 }
 END_TEST
 
+START_TEST(what_was_tried_is_judged_by_whether_it_is_needed)
+{
+	ck_assert_int_eq(verdict("flow-by-tc"), DOCTOR_UNKNOWN);
+	for (unsigned i = 0; i < QUALIFY_PATHS; i++)
+		facts.tried[i] = (struct qualify_result){QUALIFY_FAILS, 1, "a reset: it is lost"};
+	doctor_examine(&facts, &report);
+	ck_assert_int_eq(line("flow-by-tc")->verdict, DOCTOR_FAIL);
+	ck_assert_str_eq(line("flow-by-tc")->finding, "a reset: it is lost");
+	ck_assert_int_eq(line("flow-by-xdp")->verdict, DOCTOR_WARN);
+	ck_assert_int_eq(line("flow-by-xdp-generic")->verdict, DOCTOR_WARN);
+	facts.tried[QUALIFY_TC].verdict = QUALIFY_WORKS;
+	doctor_examine(&facts, &report);
+	ck_assert_int_eq(line("flow-by-tc")->verdict, DOCTOR_OK);
+}
+END_TEST
+
 START_TEST(json_says_what_the_lines_say)
 {
 	json_t *json, *first;
@@ -372,6 +388,7 @@ int main(void)
 	tcase_add_test(tcase, threaded_napi_matters_on_few_cpus);
 	tcase_add_test(tcase, strict_reverse_paths_matter_with_several_interfaces);
 	tcase_add_test(tcase, keepalive_has_to_come_before_a_balancer_forgets);
+	tcase_add_test(tcase, what_was_tried_is_judged_by_whether_it_is_needed);
 	tcase_add_test(tcase, json_says_what_the_lines_say);
 	tcase_add_test(tcase, text_has_each_remedy_below_its_finding);
 	srunner_run_all(runner, CK_ENV);
