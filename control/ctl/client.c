@@ -20,18 +20,29 @@
 #define BODY_MAX   (UINT64_C(256) << 20)
 #define BASE       "http://sluice"
 
+/* What each is called when it does not answer. */
+static const struct peer {
+	const char *name, *key, *flag, *variable;
+} peers[] = {
+	[CLIENT_PROXY] = {"sluice", "admin", "--socket", "SLUICE_SOCKET"},
+	[CLIENT_CONTROL] = {"sluice-control", "control", "--control-socket",
+			    "SLUICE_CONTROL_SOCKET"},
+};
+
 struct client {
 	CURL *curl;
+	const struct peer *peer;
 	const char *socket;
 	uint64_t timeout_ms;
 };
 
-struct client *client_new(const char *socket)
+struct client *client_new(const char *socket, enum client_peer peer)
 {
 	struct client *client = calloc(1, sizeof(*client));
 
 	if (!client)
 		return NULL;
+	client->peer = &peers[peer];
 	client->socket = socket;
 	client->timeout_ms = TIMEOUT_MS;
 	client->curl = curl_easy_init();
@@ -185,29 +196,40 @@ void reply_fini(struct reply *reply)
 
 /* --- why not --- */
 
+/* Where @ is the program and # its key in the configuration. */
 static const struct {
 	int err;
 	const char *what, *try;
 } causes[] = {
 	{-ENOENT, "there is no such socket",
-	 "is sluice running, and does its configuration have `admin: { socket: PATH }`?"},
+	 "is @ running, and does its configuration have `#: { socket: PATH }`?"},
 	{-ECONNREFUSED, "nobody listens there",
-	 "the sluice that made this socket has ended; start it again"},
+	 "the @ that made this socket has ended; start it again"},
 	{-EACCES, "permission denied",
-	 "run as root or as a member of the socket's group (see admin.mode)"},
+	 "run as root or as a member of the socket's group (see #.mode)"},
 	{-ENAMETOOLONG, "the path is too long for a socket (107 bytes at most)", NULL},
 	{-ENOTSOCK, "that is no socket", NULL},
-	{-EAGAIN, "its queue of connections is full", "try again; is the proxy stuck?"},
+	{-EAGAIN, "its queue of connections is full", "try again; is @ stuck?"},
 	{-ETIMEDOUT, "no answer in time",
-	 "the proxy is very busy or stuck; its log and `top -H` tell more"},
-	{-ECONNRESET, "it hung up before it had answered", "did the proxy just end? see its log"},
-	{-EPROTO, "what answers there is no admin server", NULL},
+	 "@ is very busy or stuck; its log and `top -H` tell more"},
+	{-ECONNRESET, "it hung up before it had answered", "did @ just end? see its log"},
+	{-EPROTO, "what answers there is no server of @", NULL},
 	{-EFBIG, "the answer is too large", "ask for less with --limit"},
 };
+
+static void print_named(const struct peer *peer, const char *text, FILE *out)
+{
+	for (; *text; text++)
+		if (*text == '@' || *text == '#')
+			fputs(*text == '@' ? peer->name : peer->key, out);
+		else
+			fputc(*text, out);
+}
 
 void client_explain(const struct client *client, int err, FILE *out)
 {
 	const char *what = strerror(-err), *try = NULL;
+	const struct peer *peer = client->peer;
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
 		if (causes[i].err != err)
@@ -215,8 +237,12 @@ void client_explain(const struct client *client, int err, FILE *out)
 		what = causes[i].what;
 		try = causes[i].try;
 	}
-	fprintf(out, "sluicectl: cannot reach sluice at %s: %s\n", client->socket, what);
-	if (try)
-		fprintf(out, "  %s\n", try);
-	fputs("  another socket is named with --socket PATH or SLUICE_SOCKET\n", out);
+	fprintf(out, "sluicectl: cannot reach %s at %s: ", peer->name, client->socket);
+	print_named(peer, what, out);
+	if (try) {
+		fputs("\n  ", out);
+		print_named(peer, try, out);
+	}
+	fprintf(out, "\n  another socket is named with %s PATH or %s\n", peer->flag,
+		peer->variable);
 }

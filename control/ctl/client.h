@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests to the admin API over its Unix socket, one at a time.
+ * Requests to the API of sluice or of sluice-control over its Unix socket, one at a time.
  */
 #pragma once
 
@@ -12,6 +12,8 @@
 
 struct client;
 
+enum client_peer { CLIENT_PROXY, CLIENT_CONTROL };
+
 struct reply {
 	long status;  /* of HTTP */
 	char *body;   /* with a NUL behind it */
@@ -20,7 +22,7 @@ struct reply {
 };
 
 /* Nothing is opened yet; `socket` is borrowed. NULL without memory. */
-struct client *client_new(const char *socket);
+struct client *client_new(const char *socket, enum client_peer peer);
 void client_free(struct client *client); /* accepts NULL */
 
 /* How long one answer may take; 10 s at first. */

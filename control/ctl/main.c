@@ -26,7 +26,7 @@ static int flush(int code)
 
 static int run(struct ctl *ctl)
 {
-	ctl->client = client_new(socket_path(&ctl->args));
+	ctl->client = socket_client(&ctl->args);
 	if (!ctl->client)
 		return ctl_fail("out of memory");
 	screen_init(&ctl->screen, STDOUT_FILENO);

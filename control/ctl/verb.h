@@ -51,6 +51,7 @@ struct verb {
 	const char *more;     /* further lines of its help, or NULL */
 	const char *examples; /* whole lines, each begins with "sluicectl" */
 	bool waits;           /* knows --wait */
+	bool control;         /* asks sluice-control, not the proxy */
 	struct verb_word words[VERB_WORDS];
 	struct verb_option options[VERB_OPTIONS];
 	int (*run)(struct ctl *ctl); /* returns an enum ctl_exit */
@@ -59,7 +60,15 @@ struct verb {
 extern const struct verb verbs[];
 extern const size_t verb_count;
 
-enum global { GLOBAL_SOCKET, GLOBAL_JSON, GLOBAL_WAIT, GLOBAL_HELP, GLOBAL_VERSION, GLOBALS };
+enum global {
+	GLOBAL_SOCKET,
+	GLOBAL_CONTROL,
+	GLOBAL_JSON,
+	GLOBAL_WAIT,
+	GLOBAL_HELP,
+	GLOBAL_VERSION,
+	GLOBALS
+};
 
 /* Options that stand before or behind any verb. */
 extern const struct verb_option global_options[GLOBALS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `events`: the last few, and with --follow those to come.
+ * `events` and `discovery events`: the last few, and with --follow those to come.
  *
  * Happy path: all pages that the proxy still has, of which the last --limit are shown; then long
  * polls, each of which ends with the first event or after a while. Failure modes: a proxy that goes
@@ -15,11 +15,12 @@
 #include "control/ctl/utf8.h"
 #include "control/ctl/verbs.h"
 
-#define LIMIT      30
-#define PAGE       1000
-#define POLL_S     25
-#define ANSWER_MS  10000
-#define LINE_BYTES 1024
+#define LIMIT       30
+#define PAGE        1000
+#define POLL_S      25
+#define ANSWER_MS   10000
+#define LINE_BYTES  1024
+#define NAMES_BYTES 512
 
 struct listing {
 	struct ctl *ctl;
@@ -61,13 +62,18 @@ static enum colour level_colour(const char *level)
 /* One line, not a table: what is to come has no width yet. */
 static void print_event(const struct ctl *ctl, const json_t *event)
 {
-	const char *pool = field_text(event, "pool", ""), *target = field_text(event, "target", "");
-	char line[LINE_BYTES];
+	static const char *const names[] = {"pool", "source", "target"};
+	char line[LINE_BYTES], of[NAMES_BYTES] = "";
 
-	snprintf(line, sizeof(line), "%s %-5s %-16s %s%s%s%s%s", field_text(event, "time", "?"),
-		 field_text(event, "level", "?"), field_text(event, "kind", "?"), pool,
-		 *pool && *target ? "/" : "", target, *pool || *target ? ": " : "",
-		 field_text(event, "text", ""));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = field_text(event, names[i], "");
+		size_t len = strlen(of);
+
+		snprintf(of + len, sizeof(of) - len, "%s%s", *of && *name ? "/" : "", name);
+	}
+	snprintf(line, sizeof(line), "%s %-5s %-16s %s%s%s", field_text(event, "time", "?"),
+		 field_text(event, "level", "?"), field_text(event, "kind", "?"), of,
+		 *of ? ": " : "", field_text(event, "text", ""));
 	screen_print(&ctl->screen, stdout, level_colour(field_text(event, "level", "")),
 		     utf8_clean(line));
 	putchar('\n');

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/ctl/ctl.h"
+#include "control/ctl/discovery.h"
 #include "control/ctl/json.h"
 #include "control/ctl/pools.h"
 #include "control/ctl/show.h"
@@ -154,6 +155,7 @@ static void print_status(struct ctl *ctl, const json_t *status)
 	print_listeners(ctl, json_object_get(status, "listeners"));
 	putchar('\n');
 	pools_print(ctl, json_object_get(status, "pools"));
+	discovery_mention_held(ctl);
 }
 
 int verb_status(struct ctl *ctl)

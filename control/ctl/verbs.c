@@ -1,54 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns the table of verbs, and the options that all of them share. A new verb is a row here, a
- * function in a file of its own, and its line in verbs.h.
+ * Owns the table of verbs. A new verb is a row here, a function in a file of its own, and its line
+ * in verbs.h.
  */
 #include "control/ctl/verbs.h"
 
 #include "control/ctl/verb.h"
+#include "control/ctl/verb_parts.h"
 
 #define LOOK   "Look"
 #define CHANGE "Change targets"
 #define PROXY  "The proxy itself"
 #define OTHER  "Other"
-
-#define TARGET                                                                                     \
-	{                                                                                          \
-		.name = "TARGET", .kind = WORD_TARGET                                              \
-	}
-#define POOL_OPTION                                                                                \
-	{                                                                                          \
-		"--pool", "POOL", WORD_POOL, .doc = "look for the target in this pool alone"       \
-	}
-#define FOR_OPTION                                                                                 \
-	{                                                                                          \
-		"--for", "DURATION", WORD_DURATION, .doc = "undo it by itself after so long"       \
-	}
-#define UNTIL_OPTION                                                                               \
-	{                                                                                          \
-		"--until", "TIME", WORD_TEXT,                                                      \
-			.doc = "undo it by itself then (2026-01-02T03:04:05Z)"                     \
-	}
-#define WHY_OPTION                                                                                 \
-	{                                                                                          \
-		"--why", "TEXT", WORD_TEXT, .doc = "a note that `explain` and the events show"     \
-	}
-#define NAMED                                                                                      \
-	"TARGET is its name, its id, its key, or its address:port. If it stands in several "       \
-	"pools,\n"                                                                                 \
-	"--pool says which is meant."
-
-const struct verb_option global_options[GLOBALS] = {
-	[GLOBAL_SOCKET] = {"--socket", "PATH", WORD_FILE,
-			   .doc = "the proxy's admin socket [SLUICE_SOCKET, default "
-				  "/run/sluice/admin.sock]"},
-	[GLOBAL_JSON] = {"--json", .doc = "print the API's own answer, for scripts"},
-	[GLOBAL_WAIT] =
-		{"--wait", "TIMEOUT", WORD_DURATION, .optional = true,
-		 .doc = "return once it is done (drained, reloaded, gone); --wait=10m: or then"},
-	[GLOBAL_HELP] = {"--help", .doc = "help on the program or on a verb"},
-	[GLOBAL_VERSION] = {"--version", .doc = "print the version"},
-};
 
 const struct verb verbs[] = {
 	{
@@ -148,6 +111,48 @@ const struct verb verbs[] = {
 			    "sluicectl sources api",
 		.words = {{.name = "POOL", .kind = WORD_POOL, .optional = true}},
 		.run = verb_sources,
+	},
+	{
+		.name = "discovery",
+		.group = LOOK,
+		.doc = "what sluice-control finds: sources, their age, and changes it holds",
+		.more = "Without an ACTION it is `list`. `show` has one source with its targets, "
+			"and what\n"
+			"would change if a held answer were let through: + is added, - removed, ~ "
+			"changed.\n"
+			"`approve` lets it through; with --digest only what `show` showed, "
+			"whatever "
+			"came\n"
+			"since. `reject` forgets it: the next answer is judged anew. `refresh` "
+			"asks "
+			"the\n"
+			"source now. `events` is what sluice-control did, and why.",
+		.examples = "sluicectl discovery\n"
+			    "sluicectl discovery show api ecs\n"
+			    "sluicectl discovery approve api ecs --digest "
+			    "0123456789abcdef0123456789abcdef\n"
+			    "sluicectl discovery events --pool api --follow",
+		.control = true,
+		.words = {{.name = "ACTION",
+			   .kind = WORD_CHOICE,
+			   .optional = true,
+			   .choices = "list|show|approve|reject|refresh|events"},
+			  {.name = "POOL", .kind = WORD_POOL, .optional = true},
+			  {.name = "SOURCE", .kind = WORD_SOURCE, .optional = true}},
+		.options =
+			{
+				{"--pool", "POOL", WORD_POOL, .doc = "list, events: of this pool"},
+				{"--digest", "DIGEST", WORD_TEXT,
+				 .doc = "approve: only if this is what is held"},
+				{"--follow", .doc = "events: go on as they happen"},
+				{"--limit", "N", WORD_NUMBER,
+				 .doc = "events: the last N (default 30)"},
+				{"--after", "ID", WORD_NUMBER,
+				 .doc = "events: only those after this one"},
+				{"--target", "ADDRESS", WORD_TEXT,
+				 .doc = "events: only of this target"},
+			},
+		.run = verb_discovery,
 	},
 	{
 		.name = "health",

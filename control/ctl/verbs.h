@@ -25,6 +25,9 @@ int verb_sessions(struct ctl *ctl);
 /* verb_events.c */
 int verb_events(struct ctl *ctl);
 
+/* verb_discovery.c */
+int verb_discovery(struct ctl *ctl);
+
 /* verb_health.c */
 int verb_health(struct ctl *ctl);
 

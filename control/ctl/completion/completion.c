@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns what is asked of the proxy while a person presses the tab key: names of pools, targets,
- * listeners and sources. Failure modes: no proxy, or one that does not answer within a second, is
- * no candidate; the scripts throw stderr away.
+ * Owns what is asked of the proxy, or of sluice-control, while a person presses the tab key: names
+ * of pools, targets, listeners and sources. Failure modes: no program, or one that does not answer
+ * within a second, is no candidate; the scripts throw stderr away.
  */
 #include "control/ctl/completion/completion.h"
 
@@ -71,10 +71,49 @@ static int offer_from(struct ctl *ctl, struct completion *completion, const char
 	return CTL_OK;
 }
 
+/* Of the sources that sluice-control has: their pools, each once, or those of the pool that was
+ * typed before. */
+static int offer_feeds(struct ctl *ctl, const struct completion *completion)
+{
+	bool pools = completion_kind(completion) == WORD_POOL;
+	const char *pool = completion->args.words[1], *before = "";
+	struct reply reply;
+	const json_t *feed;
+	struct path path;
+	size_t i;
+	int code;
+
+	path_init(&path, "/v1/discovery");
+	code = ctl_get(ctl, &path, &reply);
+	if (code)
+		return code;
+	json_array_foreach (json_object_get(reply.json, "feeds"), i, feed) {
+		const char *of = field_text(feed, "pool", "");
+
+		if (pools && strcmp(of, before) != 0)
+			offer(completion, feed, "pool");
+		else if (!pools && pool && strcmp(of, pool) == 0)
+			offer(completion, feed, "source");
+		before = of;
+	}
+	reply_fini(&reply);
+	return CTL_OK;
+}
+
+static bool is_of_control(const struct completion *completion)
+{
+	enum word_kind kind = completion_kind(completion);
+
+	return completion->args.verb && completion->args.verb->control &&
+	       (kind == WORD_POOL || kind == WORD_SOURCE);
+}
+
 static int ask(struct ctl *ctl, struct completion *completion)
 {
 	const struct args *args = &completion->args;
 
+	if (is_of_control(completion))
+		return offer_feeds(ctl, completion);
 	switch (completion_kind(completion)) {
 	case WORD_POOL:
 		return offer_from(ctl, completion, "/v1/pools", "pools");
@@ -104,7 +143,7 @@ int completion_answer(int count, char *const *words)
 		return CTL_OK;
 	ctl.args = completion.args;
 	ctl.args.globals[GLOBAL_JSON] = NULL;
-	ctl.client = client_new(socket_path(&ctl.args));
+	ctl.client = socket_client(&ctl.args);
 	if (!ctl.client)
 		return CTL_REFUSED;
 	client_set_timeout(ctl.client, PATIENCE_MS);
