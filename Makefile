@@ -191,7 +191,7 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/xdp/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)PATH=$$PATH:/usr/sbin:/sbin bpftool gen skeleton $< name $*_bpf >$@.new && mv $@.new $@
 
-$(XDP_OBJ): | $(SKELETON)
+$(XDP_OBJ) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/xdp_*.c)): | $(SKELETON)
 
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.deps-build
 	$(call say,CC,$<)

@@ -92,6 +92,7 @@ struct flow {
 	__u32 last_window; /* as arrived, scaled: what this leg's peer offers */
 	__u32 edge;        /* what this leg's peer may send up to, as it was told */
 	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
+	__u32 clock_sent;  /* the highest TSval that left, 0: none */
 	__u64 last_ns;     /* bpf_ktime_get_ns() of the last packet */
 	__u64 packets;
 	__u64 bytes; /* how far seq_end went, roughly: see flow_look() */
@@ -104,7 +105,8 @@ enum flow_event_kind {
 	FLOW_EVENT_RST,
 	FLOW_EVENT_SYN, /* a SYN on a live tuple, which was passed up */
 	FLOW_EVENT_MTU, /* ICMP said the path takes less: ask it back */
-	FLOW_EVENT_ODD, /* a packet that cannot be translated (VLAN, extension header, oversized) */
+	FLOW_EVENT_ODD, /* a packet that cannot be translated (IP options, fragment, oversized, no
+			   hop) */
 };
 
 struct flow_event {
