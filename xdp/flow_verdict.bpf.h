@@ -213,19 +213,14 @@ static __always_inline void note_end(const struct segment *segment)
 	}
 }
 
-/* Bytes of a segment that were not there before. What comes twice counts once; behind a gap the gap
- * is counted, too, since it will be filled. But while the kernel moves some itself, those are its.
+/* Bytes that were not there before: what comes twice counts once; behind a gap the gap is counted,
+ * too, since it will be filled. What the kernel takes itself, user space knows (xdp/flow/look.c).
  */
 static __always_inline __u32 fresh_bytes(const struct segment *segment)
 {
-	__u32 fresh;
+	__u32 end = segment->end - segment->fin;
 
-	if (!is_after(segment->end, segment->flow->seq_end))
-		return 0;
-	fresh = segment->end - segment->fin - segment->flow->seq_end;
-	if (segment->flow->flags & FLOW_KERNEL_PENDING && fresh > segment->payload)
-		return segment->payload;
-	return fresh;
+	return is_after(end, segment->flow->seq_end) ? end - segment->flow->seq_end : 0;
 }
 
 /* Before anything is changed: what is learnt from it, in its own sequence space. From a segment
