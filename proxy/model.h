@@ -132,6 +132,22 @@ struct guard_house_conf {
 	bool keep; /* when this process dies */
 };
 
+/* Where the fast path meets packets. */
+enum fast_hook { FAST_HOOK_AUTO, FAST_HOOK_TC, FAST_HOOK_XDP, FAST_HOOK_XDP_GENERIC, FAST_HOOKS };
+
+struct fast_interface_conf {
+	char *name;
+	enum fast_hook hook; /* auto: the fast path's */
+};
+
+/* How the kernel does what `offload` lets it. */
+struct fast_path_conf {
+	enum fast_hook hook;
+	struct fast_interface_conf *interfaces; /* none: all of this host's */
+	size_t interface_count;
+	uint32_t sessions; /* at once */
+};
+
 struct listener_conf {
 	char *name;
 	struct addr bind;         /* the first of a range */
@@ -262,6 +278,7 @@ struct config {
 	char *log_level; /* of the operational log: error, warn, info, debug */
 	struct flow_conf flow;
 	struct admin_conf admin;
+	struct fast_path_conf fast_path;
 	struct guard_house_conf guard;
 	char *state_directory;  /* where overrides survive a restart; NULL: nowhere */
 	char *zone;             /* "off", "auto" or the zone's own name or id */

@@ -36,8 +36,17 @@ struct loop;
 struct offload;
 struct offload_door;
 
+struct offload_interface {
+	char name[16];
+	enum flow_hook hook;
+};
+
 struct offload_conf {
-	uint32_t sessions; /* at most */
+	uint32_t sessions;   /* at most */
+	enum flow_hook hook; /* of interfaces that are not listed */
+	/* If there are any, sessions over others are refused. */
+	struct offload_interface interfaces[FLOW_INTERFACES];
+	size_t interface_count;
 	unsigned workers;
 	const char *pin_path; /* NULL: flows end with the process */
 	uint64_t min_free_fds;

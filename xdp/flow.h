@@ -63,6 +63,9 @@ void flow_close(struct flow_engine *engine, bool leave);
 int flow_attach(struct flow_engine *engine, const struct flow_interface *interface);
 void flow_detach(struct flow_engine *engine, unsigned ifindex);
 
+/* Where the interface's packets are met; false: no program is there. */
+bool flow_hook_of(const struct flow_engine *engine, unsigned ifindex, enum flow_hook *ret_hook);
+
 /* Both flows of a session, mapped into this process. NULL: no such slot. */
 struct flow *flow_at(struct flow_engine *engine, uint32_t index);
 uint32_t flow_capacity(const struct flow_engine *engine); /* slots of sessions */
@@ -114,6 +117,10 @@ void flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_leg
 /* Make them found, `count` sessions at once. ret_errs[i] is 0, -EEXIST (the tuple is in use) or
  * another -errno; one that failed is not found at all. */
 void flow_insert(struct flow_engine *engine, const uint32_t *indexes, size_t count, int *ret_errs);
+
+/* XDP alone: what leaves on `leg` goes to another next hop from now on. Any thread. */
+void flow_readdress(struct flow_engine *engine, uint32_t index, unsigned leg,
+		    const uint8_t mac_peer[6], const uint8_t mac_local[6]);
 
 /* After it, every program that began before it has ended: membarrier(2), 3-20 ms. */
 void flow_grace(void);

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "proxy/base/clock.h"
 
@@ -20,6 +22,7 @@
 struct route_answer {
 	struct addr local;
 	struct addr peer;
+	struct addr gateway; /* family 0: none */
 	uint64_t until_us;
 	unsigned ifindex;
 };
@@ -64,34 +67,69 @@ static void put_addr(struct nlmsghdr *header, uint16_t type, const struct addr *
 		mnl_attr_put(header, type, sizeof(addr->v6), &addr->v6);
 }
 
-static int read_interface(const struct nlmsghdr *header, void *data)
+/* An address of `family` in an attribute. */
+static bool read_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
+{
+	size_t size = mnl_attr_get_payload_len(attr);
+
+	*ret_addr = (struct addr){.family = (sa_family_t)family};
+	if (family == AF_INET && size == sizeof(ret_addr->v4))
+		memcpy(&ret_addr->v4, mnl_attr_get_payload(attr), size);
+	else if (family == AF_INET6 && size == sizeof(ret_addr->v6))
+		memcpy(&ret_addr->v6, mnl_attr_get_payload(attr), size);
+	else
+		return false;
+	return true;
+}
+
+static int read_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
-	unsigned *ifindex = data;
+	struct route_answer *answer = data;
 	const struct nlattr *attr;
 
 	if (route->rtm_type == RTN_LOCAL) {
-		*ifindex = if_nametoindex("lo");
+		answer->ifindex = if_nametoindex("lo");
 		return MNL_CB_STOP;
 	}
-	mnl_attr_for_each(attr, header,
-			  sizeof(*route)) if (mnl_attr_get_type(attr) == RTA_OIF) *ifindex =
-		mnl_attr_get_u32(attr);
+	mnl_attr_for_each(attr, header, sizeof(*route))
+	{
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			answer->ifindex = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+			read_addr(attr, route->rtm_family, &answer->gateway);
+	}
 	return MNL_CB_STOP;
 }
 
-static int ask(struct route_table *table, const struct addr *local, const struct addr *peer,
-	       unsigned *ret_ifindex)
+/* One request, and what `read` makes of the answer. */
+static int exchange(struct route_table *table, struct nlmsghdr *header, mnl_cb_t read, void *data)
 {
 	char buffer[4096];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	struct rtmsg *route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
-	unsigned ifindex = 0;
 	ssize_t got;
 
+	header->nlmsg_seq = ++table->sequence;
+	if (mnl_socket_sendto(table->socket, header, header->nlmsg_len) < 0)
+		return -errno;
+	got = mnl_socket_recvfrom(table->socket, buffer, sizeof(buffer));
+	if (got < 0 || mnl_cb_run(buffer, (size_t)got, table->sequence,
+				  mnl_socket_get_portid(table->socket), read, data) < 0)
+		return -errno;
+	return 0;
+}
+
+static int ask(struct route_table *table, const struct addr *local, const struct addr *peer,
+	       struct route_answer *answer)
+{
+	char buffer[256];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+	int err;
+
+	answer->ifindex = 0;
+	answer->gateway = (struct addr){0};
 	header->nlmsg_type = RTM_GETROUTE;
 	header->nlmsg_flags = NLM_F_REQUEST;
-	header->nlmsg_seq = ++table->sequence;
 	route->rtm_family = (unsigned char)peer->family;
 	route->rtm_dst_len = peer->family == AF_INET ? 32 : 128;
 	route->rtm_src_len = route->rtm_dst_len;
@@ -99,22 +137,14 @@ static int ask(struct route_table *table, const struct addr *local, const struct
 	put_addr(header, RTA_SRC, local);
 	if (peer->scope)
 		mnl_attr_put_u32(header, RTA_OIF, peer->scope);
-	if (mnl_socket_sendto(table->socket, header, header->nlmsg_len) < 0)
-		return -errno;
-	got = mnl_socket_recvfrom(table->socket, buffer, sizeof(buffer));
-	if (got < 0)
-		return -errno;
-	if (mnl_cb_run(buffer, (size_t)got, table->sequence, mnl_socket_get_portid(table->socket),
-		       read_interface, &ifindex) < 0)
-		return -errno;
-	if (!ifindex)
-		return -ENETUNREACH;
-	*ret_ifindex = ifindex;
-	return 0;
+	err = exchange(table, header, read_route, answer);
+	if (err)
+		return err;
+	return answer->ifindex ? 0 : -ENETUNREACH;
 }
 
-int route_find(struct route_table *table, const struct addr *local, const struct addr *peer,
-	       unsigned *ret_ifindex)
+static int find(struct route_table *table, const struct addr *local, const struct addr *peer,
+		const struct route_answer **ret_answer)
 {
 	struct addr from = addr_unmap(local);
 	struct addr to = addr_unmap(peer);
@@ -126,15 +156,111 @@ int route_find(struct route_table *table, const struct addr *local, const struct
 	from.port = to.port = 0;
 	if (now >= answer->until_us || !addr_equal(&answer->local, &from) ||
 	    !addr_equal(&answer->peer, &to)) {
-		err = ask(table, &from, &to, &answer->ifindex);
-		if (err) {
-			answer->until_us = 0;
+		answer->until_us = 0;
+		err = ask(table, &from, &to, answer);
+		if (err)
 			return err;
-		}
 		answer->local = from;
 		answer->peer = to;
 		answer->until_us = now + LASTING;
 	}
-	*ret_ifindex = answer->ifindex;
+	*ret_answer = answer;
 	return 0;
+}
+
+int route_find(struct route_table *table, const struct addr *local, const struct addr *peer,
+	       unsigned *ret_ifindex)
+{
+	const struct route_answer *answer;
+	int err = find(table, local, peer, &answer);
+
+	if (!err)
+		*ret_ifindex = answer->ifindex;
+	return err;
+}
+
+/* --- neighbours --- */
+
+static int read_neighbour(const struct nlmsghdr *header, void *data)
+{
+	const struct ndmsg *neighbour = mnl_nlmsg_get_payload(header);
+	struct route_hop *hop = data;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, header,
+			  sizeof(*neighbour)) if (mnl_attr_get_type(attr) == NDA_LLADDR &&
+						  mnl_attr_get_payload_len(attr) ==
+							  sizeof(hop->mac))
+	{
+		memcpy(hop->mac, mnl_attr_get_payload(attr), sizeof(hop->mac));
+		return MNL_CB_STOP;
+	}
+	errno = EHOSTUNREACH;
+	return MNL_CB_ERROR;
+}
+
+static struct nlmsghdr *put_neighbour(char *buffer, uint16_t type, const struct route_hop *hop,
+				      struct ndmsg **ret_neighbour)
+{
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *neighbour = mnl_nlmsg_put_extra_header(header, sizeof(*neighbour));
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST;
+	neighbour->ndm_family = (unsigned char)hop->address.family;
+	neighbour->ndm_ifindex = (int)hop->ifindex;
+	put_addr(header, NDA_DST, &hop->address);
+	*ret_neighbour = neighbour;
+	return header;
+}
+
+static int read_own_mac(const struct route_table *table, struct route_hop *hop)
+{
+	struct ifreq request = {0};
+
+	if (!if_indextoname(hop->ifindex, request.ifr_name) ||
+	    ioctl(mnl_socket_get_fd(table->socket), SIOCGIFHWADDR, &request))
+		return -errno;
+	memcpy(hop->own_mac, request.ifr_hwaddr.sa_data, sizeof(hop->own_mac));
+	return 0;
+}
+
+int route_find_hop(struct route_table *table, const struct addr *local, const struct addr *peer,
+		   struct route_hop *ret_hop)
+{
+	const struct route_answer *answer;
+	struct route_hop hop = {0};
+	struct ndmsg *neighbour;
+	char buffer[256];
+	int err = find(table, local, peer, &answer);
+
+	if (err)
+		return err;
+	hop.ifindex = answer->ifindex;
+	hop.address = answer->gateway.family ? answer->gateway : answer->peer;
+	err = exchange(table, put_neighbour(buffer, RTM_GETNEIGH, &hop, &neighbour), read_neighbour,
+		       &hop);
+	if (!err)
+		err = read_own_mac(table, &hop);
+	if (err)
+		return err == -ENOENT ? -EHOSTUNREACH : err;
+	*ret_hop = hop;
+	return 0;
+}
+
+static int read_nothing(const struct nlmsghdr *header, void *data)
+{
+	return MNL_CB_OK;
+}
+
+int route_use_hop(struct route_table *table, const struct route_hop *hop)
+{
+	char buffer[256];
+	struct ndmsg *neighbour;
+	struct nlmsghdr *header = put_neighbour(buffer, RTM_NEWNEIGH, hop, &neighbour);
+
+	header->nlmsg_flags |= NLM_F_ACK | NLM_F_REPLACE;
+	neighbour->ndm_flags = NTF_USE;
+	neighbour->ndm_state = NUD_NONE;
+	return exchange(table, header, read_nothing, NULL);
 }

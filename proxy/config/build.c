@@ -138,6 +138,8 @@ static int build_root(const struct fields *root, struct config *config)
 		err = build_flow(fields_part(root, "log"), &config->flow);
 	if (err == 0)
 		err = config_build_guard(fields_part(root, "guard"), &config->guard);
+	if (err == 0)
+		err = config_build_fast_path(fields_part(root, "fast_path"), &config->fast_path);
 	return err < 0 ? err : build_lists(root, config);
 }
 
@@ -173,6 +175,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->pool_count; i++)
 		config_pool_fini(&config->pools[i]);
 	config_guard_fini(&config->guard);
+	config_fast_path_fini(&config->fast_path);
 	free(config->listeners);
 	free(config->pools);
 	free(config->flow.path);

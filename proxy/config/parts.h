@@ -9,6 +9,7 @@
 struct conf_errors;
 struct config;
 struct door_conf;
+struct fast_path_conf;
 struct fields;
 struct guard_house_conf;
 struct node;
@@ -39,6 +40,10 @@ int config_build_guard(struct fields fields, struct guard_house_conf *guard);
 int config_build_door(struct fields fields, struct door_conf *door);
 void config_guard_fini(struct guard_house_conf *guard);
 void config_door_fini(struct door_conf *door);
+
+/* build_fastpath.c: 0 or -ENOMEM, and then still to be freed. */
+int config_build_fast_path(struct fields fields, struct fast_path_conf *fast);
+void config_fast_path_fini(struct fast_path_conf *fast);
 
 /* warn.c: settings that are valid and yet unlikely to be meant. */
 void config_warn(const struct config *config, struct conf_errors *errors);

@@ -6,13 +6,12 @@
  * sessions are relayed as they are with `offload: off`, and one line says why.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "proxy/base/log.h"
 #include "proxy/base/sandbox.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/offload.h"
-
-#define SESSIONS 65536 /* slots for flows; each takes some 400 bytes of kernel memory */
 
 static bool is_wanted(const struct config *config)
 {
@@ -22,25 +21,70 @@ static bool is_wanted(const struct config *config)
 	return false;
 }
 
+/* What `auto` means; an interface's `auto` is the fast path's. */
+static enum flow_hook hook_of(enum fast_hook hook, enum flow_hook by_default)
+{
+	switch (hook) {
+	case FAST_HOOK_TC:
+		return FLOW_HOOK_TC;
+	case FAST_HOOK_XDP:
+		return FLOW_HOOK_XDP_NATIVE;
+	case FAST_HOOK_XDP_GENERIC:
+		return FLOW_HOOK_XDP_GENERIC;
+	default:
+		return by_default;
+	}
+}
+
+static struct offload_conf conf_of(const struct supervisor *sv, const struct fast_path_conf *fast)
+{
+	struct offload_conf conf = {.sessions = fast->sessions,
+				    .hook = hook_of(fast->hook, FLOW_HOOK_TC),
+				    .interface_count = fast->interface_count,
+				    .workers = sv->limits.workers};
+
+	for (size_t i = 0; i < fast->interface_count; i++) {
+		struct offload_interface *interface = &conf.interfaces[i];
+
+		snprintf(interface->name, sizeof(interface->name), "%s", fast->interfaces[i].name);
+		interface->hook = hook_of(fast->interfaces[i].hook, conf.hook);
+	}
+	return conf;
+}
+
+/* Loopback is always met by tc, and so is whatever has no other hook. */
+static unsigned hooks_in_use(const struct offload_conf *conf)
+{
+	unsigned hooks = 1u << FLOW_HOOK_TC | 1u << conf->hook;
+
+	for (size_t i = 0; i < conf->interface_count; i++)
+		hooks |= 1u << conf->interfaces[i].hook;
+	return hooks;
+}
+
 void fastpath_qualify(struct supervisor *sv, const struct config *config)
 {
-	char problem[512] = "";
+	struct offload_conf conf = conf_of(sv, &config->fast_path);
+	unsigned hooks = is_wanted(config) ? hooks_in_use(&conf) : 0;
+	char problem[512];
 	int err;
 
-	if (!is_wanted(config))
-		return;
-	err = offload_qualify(FLOW_HOOK_TC, problem, sizeof(problem));
-	sv->offload_refused = err == -EPROTO;
-	if (err == -EPROTO)
-		log_event(LOG_WARN, "offload_unavailable", "text=\"every session is relayed: %s\"",
-			  problem);
-	else if (err)
-		log_event(LOG_WARN, "offload_untried", "text=\"%s\"", problem);
+	for (unsigned hook = 0; hook < FLOW_HOOKS && !sv->offload_refused; hook++) {
+		if (!(hooks >> hook & 1))
+			continue;
+		err = offload_qualify((enum flow_hook)hook, problem, sizeof(problem));
+		sv->offload_refused = err == -EPROTO;
+		if (err == -EPROTO)
+			log_event(LOG_WARN, "offload_unavailable",
+				  "text=\"every session is relayed: %s\"", problem);
+		else if (err)
+			log_event(LOG_WARN, "offload_untried", "text=\"%s\"", problem);
+	}
 }
 
 void fastpath_start(struct supervisor *sv, const struct config *config)
 {
-	struct offload_conf conf = {.sessions = SESSIONS, .workers = sv->limits.workers};
+	struct offload_conf conf = conf_of(sv, &config->fast_path);
 	char problem[256] = "";
 	int err;
 

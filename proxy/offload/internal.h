@@ -82,6 +82,9 @@ static inline struct grave *grave_of(struct offload *offload, uint32_t index)
 void keeper_tell(struct offload *offload, uint32_t worker, const struct offload_message *message,
 		 const int fds[2]);
 
+/* ways.c: fills in interfaces and MACs; 0 or -errno. */
+int keeper_find_ways(struct offload *offload, struct flow_legs *legs);
+
 /* promote.c */
 void keeper_ask(struct offload *offload, uint32_t worker, struct offload_ticket *ticket);
 void keeper_insert_all(struct loop_task *task);

@@ -4,12 +4,10 @@
  * which this thread waits and others gather.
  */
 #include <errno.h>
-#include <net/if.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
-#include "xdp/route.h"
 
 #define BATCH 512
 
@@ -31,32 +29,6 @@ void keeper_ask(struct offload *offload, uint32_t worker, struct offload_ticket 
 	loop_ready(&offload->loop, &offload->insert_task);
 }
 
-/* The program stands where the leg's packets come in. */
-static int prepare_interface(struct offload *offload, unsigned ifindex)
-{
-	struct flow_interface interface = {.ifindex = ifindex, .hook = FLOW_HOOK_TC};
-	int err;
-
-	if (!if_indextoname(ifindex, interface.name))
-		return -errno;
-	interface.loopback = ifindex == if_nametoindex("lo");
-	err = flow_attach(offload->engine, &interface);
-	return err == -EEXIST ? 0 : err;
-}
-
-static int find_ways(struct offload *offload, struct flow_legs *legs)
-{
-	int err = 0;
-
-	for (unsigned leg = 0; leg < 2 && !err; leg++) {
-		err = route_find(offload->routes, &legs->local[leg], &legs->peer[leg],
-				 &legs->ifindex[leg]);
-		if (!err)
-			err = prepare_interface(offload, legs->ifindex[leg]);
-	}
-	return err;
-}
-
 static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 {
 	struct grave *grave = grave_of(offload, ticket->index);
@@ -76,7 +48,7 @@ static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 
 static enum flow_refusal prepare(struct offload *offload, struct offload_ticket *ticket)
 {
-	if (find_ways(offload, &ticket->legs))
+	if (keeper_find_ways(offload, &ticket->legs))
 		return FLOW_ROUTE;
 	if (flow_take(offload->engine, &ticket->index))
 		return FLOW_FULL;

@@ -243,7 +243,8 @@ START_TEST(all_errors_of_a_file_are_listed_at_once)
 		"1:1: found unknown key \"wrokers\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
 		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, control, relay, offload, timeouts, tcp, guard, listeners, "
+		"start_wait, admin, control, relay, offload, fast_path, timeouts, tcp, guard, "
+		"listeners, "
 		"pools; did you mean "
 		"\"workers\"?",
 		"2:10: workers: found \"zero\", which is not a number; expected auto or a whole "

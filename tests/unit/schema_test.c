@@ -13,7 +13,8 @@ START_TEST(unknown_keys_are_named_with_their_nearest_kin)
 		"3:1: found unknown key \"worker\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
 		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, control, relay, offload, timeouts, tcp, guard, listeners, "
+		"start_wait, admin, control, relay, offload, fast_path, timeouts, tcp, guard, "
+		"listeners, "
 		"pools; did you mean "
 		"\"workers\"?",
 		"4:12: found unknown key \"half-close\" in the timeouts; expected one of connect, "

@@ -153,6 +153,15 @@ const struct flow_port *flow_port_of(const struct flow_engine *engine, unsigned 
 	return NULL;
 }
 
+bool flow_hook_of(const struct flow_engine *engine, unsigned ifindex, enum flow_hook *ret_hook)
+{
+	const struct flow_port *port = flow_port_of(engine, ifindex);
+
+	if (port)
+		*ret_hook = port->interface.hook;
+	return port != NULL;
+}
+
 int flow_attach(struct flow_engine *engine, const struct flow_interface *interface)
 {
 	struct flow_port *port = &engine->ports[engine->port_count];

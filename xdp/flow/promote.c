@@ -197,8 +197,6 @@ static void fill_one(struct flow_engine *engine, uint32_t index, const struct fl
 	flow->window_out = out->wscale ? out->rcv_wscale : 0;
 	flow->exit_ifindex = legs->ifindex[!leg];
 	flow->exit = exit_of(engine, legs->ifindex[leg], legs->ifindex[!leg]);
-	memcpy(flow->mac_destination, legs->mac_peer[!leg], sizeof(flow->mac_destination));
-	memcpy(flow->mac_source, legs->mac_local[!leg], sizeof(flow->mac_source));
 	flow->out_mss = room_of(out);
 	flow->kernel_end = in->write_seq;
 	flow->kernel_seq = in->rcv_nxt;
@@ -211,12 +209,23 @@ static void fill_one(struct flow_engine *engine, uint32_t index, const struct fl
 	__atomic_store_n(&flow->state, FLOW_ACTIVE, __ATOMIC_RELEASE);
 }
 
+void flow_readdress(struct flow_engine *engine, uint32_t index, unsigned leg,
+		    const uint8_t mac_peer[6], const uint8_t mac_local[6])
+{
+	struct flow *flow = &engine->flows[index + !leg];
+
+	memcpy(flow->mac_destination, mac_peer, sizeof(flow->mac_destination));
+	memcpy(flow->mac_source, mac_local, sizeof(flow->mac_source));
+}
+
 void flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs)
 {
 	uint32_t serial = __atomic_add_fetch(&engine->serial, 1, __ATOMIC_RELAXED);
 
 	for (unsigned leg = 0; leg < 2; leg++)
 		fill_one(engine, index, legs, leg, serial);
+	for (unsigned leg = 0; leg < 2; leg++)
+		flow_readdress(engine, index, leg, legs->mac_peer[leg], legs->mac_local[leg]);
 }
 
 /* --- from here on packets find it --- */

@@ -38,6 +38,7 @@ extern const struct schema_map schema_admin;
 extern const struct schema_map schema_control;
 extern const struct schema_map schema_door; /* guard, of a listener */
 extern const struct schema_map schema_guard;
+extern const struct schema_map schema_fast_path;
 extern const struct schema_map schema_health;
 extern const struct schema_map schema_outlier;
 extern const struct schema_map schema_timeouts;
