@@ -64,7 +64,9 @@ check: $(UNIT) ## unit tests alone: quick
 	@$(TEST_ENV) tests/unit/run $(sort $(UNIT))
 
 net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections, hostile peers, faults
-	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/net
+	@failed=0; export $(TEST_ENV); \
+		$(PYTEST) -n 4 --dist loadfile -m "not soak and not alone" tests/net || failed=1; \
+		$(PYTEST) -m "alone and not soak" tests/net || failed=1; exit $$failed
 
 kernel: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/kernel

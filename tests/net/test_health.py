@@ -269,7 +269,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("health", "handler", "why"), HOSTILE, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("health", "handler", "why"), HOSTILE, ids=[case[2] for case in HOSTILE])
 def test_a_server_that_misbehaves_is_down_and_the_event_says_how(
     checked, backend, health, handler, why
 ):

@@ -103,7 +103,9 @@ def test_sessions_and_bytes_are_exact(start, backend):
             client.sendall(b"x" * 5000)
             client.shutdown(socket.SHUT_WR)
             assert read_all(client) == b"x" * 15000
-    seen = wait_metric(admin, "sluice_session_duration_seconds", 20)
+    wait_metric(admin, "sluice_session_duration_seconds", 20)
+    eventually(lambda: scrape(admin).sum("sluice_sessions_open") == 0, "the last one is over")
+    seen = scrape(admin)
     for name in (
         "sluice_sessions_total",
         "sluice_sessions_ended_total",

@@ -173,6 +173,7 @@ def test_little_memory_is_no_reason_to_be_inexact(sluice, pump_server):
     assert server.report()["exact"] == 50
 
 
+@pytest.mark.alone
 def test_a_pipe_is_never_left_behind(sluice, pump_server):
     skip_sanitized("the fd table is shared, and each thread shows all of it")
     server, front = pump_server(), free_address()

@@ -71,6 +71,7 @@ def test_a_tiny_buffers_cap_still_moves_every_byte(proxied, pump_server):
     assert server.report()["exact"] == 64
 
 
+@pytest.mark.alone
 def test_a_bulk_transfer_is_spliced_when_left_to_choose(sluice, pump_server):
     server = pump_server()
     front = free_address()
@@ -81,6 +82,7 @@ def test_a_bulk_transfer_is_spliced_when_left_to_choose(sluice, pump_server):
     assert flow["spliced_bytes"] > 32 * MIB, flow
 
 
+@pytest.mark.alone
 def test_forcing_copy_splices_nothing_and_forcing_splice_splices_nearly_all(proxied, pump_server):
     server = pump_server()
     proxied.to(server)

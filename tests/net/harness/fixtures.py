@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "lib"))  # fault.py
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: a long run, only with SOAK=1")
+    config.addinivalue_line("markers", "alone: not beside others, which use up what it looks at")
 
 
 def pytest_collection_modifyitems(items):
