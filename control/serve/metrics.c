@@ -190,7 +190,7 @@ static void write_errors(struct exposition *out, const struct aws_counts *counts
 		for (int kind = AWS_OK + 1; kind < AWS_ERROR_KINDS; kind++) {
 			exposition_sample(out, "");
 			exposition_label(out, "service", aws_service_names[i]);
-			exposition_label(out, "kind", aws_error_kind_names[kind]);
+			exposition_label(out, "error", aws_error_kind_names[kind]);
 			exposition_integer(out, counts[i].errors[kind]);
 		}
 }

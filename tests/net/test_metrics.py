@@ -20,7 +20,20 @@ from harness import proxyproto
 from harness.address import connect, free_address, text
 from harness.admin import Doors, stopped_thread
 from harness.conf import simple
-from harness.metrics import Metrics, moved, moves, promtool, scrape, wait_metric
+from harness.metrics import (
+    PACKAGING,
+    Metrics,
+    assert_known,
+    described,
+    labels_of,
+    live,
+    moved,
+    moves,
+    of_proxy,
+    promtool,
+    scrape,
+    wait_metric,
+)
 from harness.peers import echo, fill_all, read_all, read_exactly, turned_away
 from harness.sluice import FAULT_BINARY, ROOT
 from harness.tools import need, need_root, pump
@@ -29,7 +42,6 @@ from harness.wait import eventually
 CLIENT, VISITED = ("192.0.2.7", 40112), ("198.51.100.4", 443)
 CHECK = {"type": "tcp", "interval": "100ms", "fast_interval": "20ms", "timeout": "5s"}
 KIB = 1024
-PACKAGING = ROOT / "packaging"
 PROMETHEUS = PACKAGING / "prometheus"
 RULES = PROMETHEUS / "sluice.rules.yml"
 RULES_TEST = Path(__file__).parent / "prometheus" / "rules_test.yml"
@@ -471,48 +483,20 @@ def _live(start, backend):
     return wait_metric(admin, "sluice_target_check_duration_seconds", lambda value: value > 0)
 
 
-def _labels_of(seen, name):
-    """Of a histogram without `le`, which each has."""
-    series = seen.samples.get(name) or seen.samples[f"{name}_sum"]
-    return {label for labels in series for label, _ in labels}
-
-
 def test_every_metric_is_described(start, backend):
-    seen = _live(start, backend)
-    live = {
-        name: (kind, _labels_of(seen, name), seen.help[name]) for name, kind in seen.types.items()
-    }
-    described = {}
-    for line in (PROMETHEUS / "README.md").read_text().splitlines():
-        if line.startswith("| `sluice_"):
-            name, kind, labels, meaning = (cell.strip() for cell in line.strip("|").split("|"))
-            described[name.strip("`")] = (kind, set(labels.replace(",", " ").split()), meaning)
-    assert described == live
-
-
-def _names_and_labels(expression):
-    """[(metric, labels it selects by)], histograms' suffixes taken off."""
-    for name, selector in re.findall(r"\b(sluice_[a-z_]+)(\{[^}]*\})?", expression):
-        yield re.sub(r"_(bucket|sum|count)$", "", name), set(re.findall(r"(\w+)\s*[=!]~?", selector))
-
-
-def _assert_known(seen, expression, where):
-    for name, selectors in _names_and_labels(expression):
-        assert name in seen.types, f"{where}: no metric {name}"
-        unknown = selectors - _labels_of(seen, name) - {"instance", "job"}
-        assert not unknown, f"{where}: {name} has no label {unknown}"
+    assert described(of_proxy) == live(_live(start, backend))
 
 
 def test_the_dashboard_asks_for_what_there_is(start, backend, tmp_path):
     expressions, seen = [], _live(start, backend)
     dashboard = json.loads((PACKAGING / "grafana" / "sluice.json").read_text())
     variables = {v["name"]: v for v in dashboard["templating"]["list"]}
-    assert set(variables) == {"datasource", "instance", "pool"}
+    assert set(variables) == {"datasource", "instance", "pool", "control"}
     for name in ("instance", "pool"):
         metric, label = re.fullmatch(
             r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", variables[name]["query"]["query"]
         ).groups()
-        assert label == name and (label == "instance" or label in _labels_of(seen, metric))
+        assert label == name and (label == "instance" or label in labels_of(seen, metric))
     places, ids = set(), set()
     for panel in dashboard["panels"]:
         assert panel["title"] and panel["id"] not in ids
@@ -526,11 +510,11 @@ def test_the_dashboard_asks_for_what_there_is(start, backend, tmp_path):
         assert panel["type"] == "table" or panel["fieldConfig"]["defaults"]["unit"]
         assert panel["targets"]
         for target in panel["targets"]:
-            assert "$instance" in target["expr"]
-            _assert_known(seen, target["expr"], panel["title"])
+            assert "$instance" in target["expr"] or "$control" in target["expr"]
+            assert_known(seen, target["expr"], panel["title"], of_proxy)
             expressions.append(_filled(target["expr"]))
     for note in dashboard["annotations"]["list"]:
-        _assert_known(seen, note["expr"], note["name"])
+        assert_known(seen, note["expr"], note["name"], of_proxy)
         expressions.append(_filled(note["expr"]))
     _assert_parsed(expressions, tmp_path)
 
@@ -545,23 +529,24 @@ def _assert_parsed(expressions, directory):
 
 def _filled(expression):
     """As Grafana fills its variables in."""
-    for name, value in (("$__rate_interval", "1m"), ("$instance", ".+"), ("$pool", ".+")):
-        expression = expression.replace(name, value)
-    return expression
+    for name in ("$instance", "$pool", "$control"):
+        expression = expression.replace(name, ".+")
+    return expression.replace("$__rate_interval", "1m")
 
 
 def test_alerts_ask_for_what_there_is(start, backend):
     seen = _live(start, backend)
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    for rule in group["rules"]:
-        _assert_known(seen, rule["expr"], rule["alert"])
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    for rule in rules:
+        assert_known(seen, rule["expr"], rule["alert"], of_proxy)
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert set(rule["annotations"]) == {"summary", "description"}
     tested = yaml.safe_load(RULES_TEST.read_text())["tests"]
     fired = {
         case["alertname"] for test in tested for case in test["alert_rule_test"] if case["exp_alerts"]
     }
-    assert fired == {rule["alert"] for rule in group["rules"]}
+    assert fired == {rule["alert"] for rule in rules}
 
 
 def test_alerts_do_what_they_say(tmp_path):

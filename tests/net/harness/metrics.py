@@ -5,11 +5,15 @@ import functools
 import re
 import subprocess
 
+from .sluice import ROOT
 from .tools import need
 from .wait import eventually
 
 _SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$')
 _LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+
+PACKAGING = ROOT / "packaging"
+OF_CONTROL = "sluice_control_"  # the other metrics are the proxy's
 
 moved = set()  # counters that some test has said it moves
 
@@ -86,3 +90,54 @@ def promtool(*args, stdin=None):
     )
     assert done.returncode == 0, f"promtool {args}: {done.stdout}{done.stderr}"
     return done.stdout + done.stderr
+
+
+# ---- what is built on the metrics of one program: `whose(name)` says which are meant ----
+
+
+def of_proxy(name):
+    return not name.startswith(OF_CONTROL)
+
+
+def of_control(name):
+    return name.startswith(OF_CONTROL)
+
+
+def labels_of(seen, name):
+    """Of a histogram without `le`, which each has."""
+    series = seen.samples.get(name) or seen.samples[f"{name}_sum"]
+    return {label for labels in series for label, _ in labels}
+
+
+def described(whose):
+    """What the README says: {metric: (type, labels, meaning)}."""
+    found = {}
+    for line in (PACKAGING / "prometheus" / "README.md").read_text().splitlines():
+        if line.startswith("| `sluice_"):
+            name, kind, labels, meaning = (cell.strip() for cell in line.strip("|").split("|"))
+            name = name.strip("`")
+            if whose(name):
+                found[name] = (kind, set(labels.replace(",", " ").split()), meaning)
+    return found
+
+
+def live(seen):
+    """The same of a scrape that has a sample of each."""
+    return {
+        name: (kind, labels_of(seen, name), seen.help[name]) for name, kind in seen.types.items()
+    }
+
+
+def assert_known(seen, expression, where, whose):
+    """Metrics and labels that an expression asks for are there; returns whether there were any."""
+    found = False
+    for name, selector in re.findall(r"\b(sluice_[a-z_]+)(\{[^}]*\})?", expression):
+        name = re.sub(r"_(bucket|sum|count)$", "", name)
+        if not whose(name):
+            continue
+        found = True
+        assert name in seen.types, f"{where}: no metric {name}"
+        selectors = set(re.findall(r"(\w+)\s*[=!]~?", selector))
+        unknown = selectors - labels_of(seen, name) - {"instance", "job"}
+        assert not unknown, f"{where}: {name} has no label {unknown}"
+    return found
