@@ -20,7 +20,8 @@
  *
  * Failure modes: whatever cannot be done leaves the session on its relay, with a reason that is
  * counted. A keeper that cannot start leaves every session there. When this process dies, flows go
- * on; the next one adopts them (offload_adopt()).
+ * on, if they are pinned; the next one's keeper takes them over, and each worker is told of its
+ * share (on_adopt()).
  */
 #pragma once
 
@@ -35,6 +36,7 @@
 struct loop;
 struct offload;
 struct offload_door;
+struct offload_ticket;
 
 struct offload_interface {
 	char name[16];
@@ -48,7 +50,8 @@ struct offload_conf {
 	struct offload_interface interfaces[FLOW_INTERFACES];
 	size_t interface_count;
 	unsigned workers;
-	const char *pin_path; /* NULL: flows end with the process */
+	const char *pin_path; /* on bpffs, each process has a directory there; NULL: flows end
+				 with the process */
 	uint64_t min_free_fds;
 };
 
@@ -59,6 +62,7 @@ enum offload_count {
 	OFFLOAD_RECALL_BUSY,
 	OFFLOAD_ENDED,
 	OFFLOAD_ADOPTED,
+	OFFLOAD_ADOPT_RESET, /* found, but could not go on */
 	OFFLOAD_COUNTS
 };
 
@@ -75,7 +79,14 @@ struct offload_counts {
  * with a sentence; -EAGAIN: it could not be tried, likewise. */
 int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size);
 
-/* Load programs and start the keeper. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
+/* Whether a process that died left flows at `pin_path`. */
+bool offload_has_estate(const char *pin_path);
+
+/* Whether flows can be pinned there: 0 or -errno. */
+int offload_check_pins(const char *pin_path);
+
+/* Load programs and start the keeper, which first takes on what another process left: nothing may
+ * be dialed or bound before. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
  * -errno with a sentence. Before workers start: their ends of the socket pairs must be in their
  * fd tables. */
 int offload_start(const struct offload_conf *conf, struct offload **ret_offload, char *ret_problem,
@@ -103,6 +114,8 @@ enum offload_end {
 struct offload_owner {
 	/* Nothing is in our hands, nothing was announced that was not read. */
 	bool (*is_clear)(void *owner);
+	/* The last word for its note: what the relay moved since it was offered. */
+	void (*complete)(void *owner, struct flow_note *note);
 	/* The packets don't pass us any more, and the sockets belong to the keeper: forget them. */
 	void (*on_gone)(void *owner);
 	/* Not now, or never; the ticket is gone. */
@@ -111,6 +124,8 @@ struct offload_owner {
 	void (*on_back)(void *owner, const int fds[2]);
 	/* It cannot come back now (bytes are under way): it stays. */
 	void (*on_stay)(void *owner);
+	/* One that ran before this process did, GONE: the owner it gets, or NULL (it is reset). */
+	void *(*on_adopt)(struct loop *loop, struct offload_ticket *ticket);
 	/* It is over; the ticket is gone. */
 	void (*on_end)(void *owner, enum offload_end how);
 };

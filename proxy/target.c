@@ -181,6 +181,13 @@ bool target_reserve(struct target *target)
 	return target_is_welcoming(target) && target_reserve_anyway(target);
 }
 
+void target_adopt(struct target *target)
+{
+	atomic_fetch_add_explicit(&target->inflight, 1, memory_order_relaxed);
+	if (target->pool)
+		atomic_fetch_add_explicit(&target->pool->inflight, 1, memory_order_relaxed);
+}
+
 static bool is_within(const _Atomic uint32_t *count, const _Atomic uint32_t *limit)
 {
 	uint32_t most = atomic_load_explicit(limit, memory_order_relaxed);

@@ -82,5 +82,8 @@ bool target_reserve(struct target *target);
 /* The same, closed or not; but not when it is shut. */
 bool target_reserve_anyway(struct target *target);
 
+/* Count a session that is there already, past any limit. */
+void target_adopt(struct target *target);
+
 /* Give the slot back: to the oldest waiter of the pool, if there is one. */
 void target_release(struct target *target);

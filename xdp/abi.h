@@ -53,6 +53,13 @@ enum flow_exit {
 	FLOW_EXIT_MAC,       /* XDP: redirect with the MACs below, kept fresh by user space */
 };
 
+/* User space's own notes, of the session's first flow: for who finds it after a crash. */
+enum flow_mark {
+	FLOW_MARK_NONE,
+	FLOW_MARK_REVIVED, /* sockets that speak were made: the flow does not know what they say */
+	FLOW_MARK_TOLD,    /* it is over, and whoever counts and logs that knows */
+};
+
 /* One direction: what arrives on one leg and leaves on the other. Written by user space before it
  * is found by a key; later only by the program, but for state, flags, the kernel_* marks and the
  * MACs. */
@@ -75,11 +82,11 @@ struct flow {
 	__u8 exit;        /* enum flow_exit */
 	__u8 window_in;   /* the shift of the windows that arrive */
 	__u8 window_out;  /* and of those that leave */
-	__u8 fin_seen;    /* a FIN arrived on this leg */
+	__u8 fin_seen;    /* a FIN arrived on this leg, 1: the session's first, 2: its second */
 	__u8 rst_seen;
 	__u8 peer_fin; /* a FIN left on this leg: peer_fin_end is behind it, as acknowledged */
 	__u8 peer_fin_acked; /* and was acknowledged */
-	__u8 reserved;
+	__u8 mark;           /* enum flow_mark */
 	__u8 mac_destination[6];
 	__u8 mac_source[6];
 	__u32 serial; /* of the session that has this slot, so that an event can be told from one of
@@ -174,6 +181,10 @@ struct flow_note {
 	__u64 promoted_ns; /* CLOCK_MONOTONIC */
 	struct snapshot_tcp snapshots[2];
 	__u32 worker;
+	__u32 connect_us; /* these three are offsets from its beginning */
+	__u32 client_first_us;
+	__u32 backend_first_us;
+	__u32 retries;
 	__u32 reserved;
 	char listener[64];
 	char pool[64];

@@ -147,6 +147,7 @@ struct flow_view {
 	uint64_t packets[2];
 	uint64_t quiet_ns; /* since the last packet of either */
 	bool fin[2];
+	uint8_t first_fin; /* 1 + leg; 0: none yet */
 	bool rst[2];
 	bool closed; /* both FINs acknowledged */
 };
@@ -185,12 +186,31 @@ void flow_remove(struct flow_engine *engine, uint32_t index);
 int flow_note_write(struct flow_engine *engine, uint32_t index, const struct flow_note *note);
 int flow_note_read(struct flow_engine *engine, uint32_t index, struct flow_note *ret_note);
 
-/* Every session that is there since before this process: its tuples and note. Before anything is
- * dialed: flow_rebury() each. */
+enum flow_found {
+	FLOW_FOUND_RUNNING, /* its sockets had been silenced: it lost nothing */
+	FLOW_FOUND_OVER,    /* its end was told; it only waits for its tuples to be free */
+	FLOW_FOUND_BROKEN,  /* its owner died between sockets and flow, and one knows not what the
+			       other did: to be ended by flow_reset() */
+};
+
+/* Every session that is there since before this process, with its tuples; a broken one may have no
+ * note (zeroed). Takes over its slot, and the programs' links that are pinned. Before anything is
+ * dialed: flow_rebury() each. Returns how many. */
 int flow_adopt(struct flow_engine *engine,
-	       void (*on_session)(void *context, uint32_t index, const struct flow_note *note,
-				  const struct flow_tomb tombs[2]),
+	       void (*on_session)(void *context, uint32_t index, enum flow_found what,
+				  const struct flow_note *note, const struct flow_tomb tombs[2]),
 	       void *context);
+
+/* What runs in the pinned maps at `path` (another process's that is dead, opened by nobody) goes on
+ * in ours; what finds no slot is reset. Before flow_adopt(). Nothing is left of `path`. Returns how
+ * many moved, or -errno: then it is as it was. */
+int flow_move_in(struct flow_engine *engine, const char *path);
+
+/* Remove it, and end both connections with RST, whatever sockets of the dead there still are. */
+void flow_reset(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2]);
+
+/* Its end was told to whoever counts and logs. */
+void flow_told(struct flow_engine *engine, uint32_t index);
 
 /* By enum flow_count, summed over CPUs. */
 void flow_counts(struct flow_engine *engine, uint64_t ret_counts[FLOW_COUNTS]);

@@ -200,7 +200,7 @@ static __always_inline void note_end(const struct segment *segment)
 		tell(flow, segment->index, FLOW_EVENT_RST, 0);
 	}
 	if (segment->fin && !flow->fin_seen) {
-		flow->fin_seen = 1;
+		flow->fin_seen = other->fin_seen ? 2 : 1;
 		other->peer_fin_end = segment->end + flow->seq_delta;
 		other->peer_fin = 1;
 		tell(flow, segment->index, FLOW_EVENT_FIN, 0);

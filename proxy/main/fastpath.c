@@ -7,11 +7,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proxy/base/log.h"
 #include "proxy/base/sandbox.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/offload.h"
+
+#define PINS "/sys/fs/bpf/sluice"
 
 static bool is_wanted(const struct config *config)
 {
@@ -62,6 +65,20 @@ static unsigned hooks_in_use(const struct offload_conf *conf)
 	return hooks;
 }
 
+/* Without pins everything else is the same, but a crash ends what is offloaded. */
+static const char *choose_pins(const char *path)
+{
+	int err = offload_check_pins(path);
+
+	if (!err)
+		return path;
+	log_event(LOG_INFO, "offload_not_pinned",
+		  "path=%s error=\"%s\" text=\"connections in the fast path end with this "
+		  "process, however it ends\"",
+		  path, strerror(-err));
+	return NULL;
+}
+
 void fastpath_qualify(struct supervisor *sv, const struct config *config)
 {
 	struct offload_conf conf = conf_of(sv, &config->fast_path);
@@ -88,7 +105,8 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 	char problem[256] = "";
 	int err;
 
-	if (is_wanted(config) && !sv->offload_refused) {
+	if ((is_wanted(config) || offload_has_estate(PINS)) && !sv->offload_refused) {
+		conf.pin_path = choose_pins(PINS);
 		err = offload_start(&conf, &sv->offload, problem, sizeof(problem));
 		if (err)
 			log_event(LOG_WARN, "offload_unavailable",

@@ -112,6 +112,7 @@ static void try_to_settle(struct offload_door *door, struct offload_ticket *tick
 	if (!flow_settled(door->offload->engine, ticket->index, &ticket->legs, now, more) ||
 	    !door->owner.is_clear(ticket->owner))
 		return;
+	door->owner.complete(ticket->owner, &ticket->note);
 	tell(door, OFFLOAD_BURY, ticket, ticket->fds);
 	list_remove(&ticket->link);
 	ticket->phase = OFFLOAD_GONE;
@@ -209,6 +210,15 @@ static void on_over(struct offload_door *door, struct offload_ticket *ticket, en
 	free_ticket(ticket);
 }
 
+/* Nobody wants it: it is ended by the keeper, who will say so. */
+static void on_adopt(struct offload_door *door, struct offload_ticket *ticket)
+{
+	ticket->door = door;
+	ticket->owner = door->owner.on_adopt(door->loop, ticket);
+	if (!ticket->owner)
+		offload_abort(ticket);
+}
+
 static void obey(struct offload_door *door, const struct offload_message *message, const int fds[2])
 {
 	struct offload_ticket *ticket = message->ticket;
@@ -225,6 +235,9 @@ static void obey(struct offload_door *door, const struct offload_message *messag
 		ticket->phase = OFFLOAD_GONE;
 		if (ticket->owner)
 			door->owner.on_stay(ticket->owner);
+		break;
+	case OFFLOAD_ADOPT:
+		on_adopt(door, ticket);
 		break;
 	case OFFLOAD_OVER:
 		on_over(door, ticket, (enum offload_end)message->end);

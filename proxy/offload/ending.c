@@ -52,21 +52,27 @@ void keeper_on_over_timer(struct timer *timer)
 	arm_over(offload);
 }
 
-static void end(struct offload *offload, struct grave *grave, enum offload_end how)
+void keeper_linger(struct offload *offload, struct grave *grave)
 {
-	struct offload_message message = {.op = OFFLOAD_OVER, .ticket = grave->ticket, .end = how};
-
 	list_remove(&grave->link);
 	grave->state = GRAVE_OVER;
 	grave->due_us = clock_us() + LINGER_US;
 	list_push_back(&offload->over, &grave->link);
 	if (!timer_is_armed(&offload->over_timer))
 		arm_over(offload);
+}
+
+static void end(struct offload *offload, struct grave *grave, enum offload_end how)
+{
+	struct offload_message message = {.op = OFFLOAD_OVER, .ticket = grave->ticket, .end = how};
+
+	keeper_linger(offload, grave);
 	offload_note(offload, OFFLOAD_ENDED);
 	atomic_fetch_sub_explicit(&offload->open, 1, memory_order_relaxed);
 	if (grave->ticket)
 		keeper_tell(offload, grave->worker, &message, NULL);
 	grave->ticket = NULL;
+	flow_told(offload->engine, grave->index);
 }
 
 /* Whatever the flows say of themselves, since events may be lost. */
@@ -77,8 +83,8 @@ void keeper_see_end(struct offload *offload, struct grave *grave)
 	if (grave->state != GRAVE_BURIED)
 		return;
 	flow_look(offload->engine, grave->index, &view);
-	if (!grave->first_fin && (view.fin[0] || view.fin[1]))
-		grave->first_fin = view.fin[0] ? 1 : 2;
+	if (!grave->first_fin)
+		grave->first_fin = view.first_fin;
 	if (view.rst[0] || view.rst[1])
 		end(offload, grave, view.rst[0] ? OFFLOAD_END_CLIENT_RST : OFFLOAD_END_BACKEND_RST);
 	else if (view.closed)

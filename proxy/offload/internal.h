@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of the offload share: keeper.c is the thread, promote.c takes sessions over,
- * recall.c gives them back, ending.c sees them end; door.c is the worker's side, message.c the way
- * between the two.
+ * recall.c gives them back, adopt.c finds those that nobody has, pinning.c where they are, ending.c
+ * sees them end; door.c is the worker's side, message.c the way between the two.
  */
 #pragma once
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "proxy/base/loop.h"
@@ -13,6 +14,7 @@
 #include "proxy/offload.h"
 #include "proxy/offload/message.h"
 
+struct pinning;
 struct route_table;
 
 enum grave_state {
@@ -48,8 +50,10 @@ struct counter_side {
 struct offload {
 	struct offload_conf conf;
 	struct flow_engine *engine;
+	struct pinning *pins; /* NULL: nothing is pinned */
 	struct route_table *routes;
 	struct thread thread;
+	sem_t ready; /* posted by the thread: others may dial now */
 	struct loop loop;
 	struct loop_source events;    /* of the programs */
 	struct loop_source stop;      /* eventfd */
@@ -98,12 +102,18 @@ void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticke
 void keeper_on_hold_timer(struct timer *timer);
 void keeper_reset_all(struct offload *offload); /* nobody will look after them any more */
 
+/* adopt.c: on the keeper's thread, in its own table of fds, before anything else. */
+void keeper_adopt(struct offload *offload);
+
 /* ending.c */
 void keeper_on_events(struct loop_source *source, uint32_t events);
 void keeper_on_over_timer(struct timer *timer);
 
 /* See whether it is over, by itself. */
 void keeper_see_end(struct offload *offload, struct grave *grave);
+
+/* It is over, and its tuples are not to be used again for a while. */
+void keeper_linger(struct offload *offload, struct grave *grave);
 
 /* Its slot is free and its sockets are closed. */
 void grave_clear(struct offload *offload, struct grave *grave);

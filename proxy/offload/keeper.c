@@ -22,12 +22,17 @@
 
 #include "proxy/base/sandbox.h"
 #include "proxy/offload/internal.h"
+#include "proxy/offload/pinning.h"
 #include "xdp/route.h"
 
 const char *const offload_count_names[OFFLOAD_COUNTS] = {
-	[OFFLOAD_OFFERED] = "offered",   [OFFLOAD_PROMOTED] = "promoted",
-	[OFFLOAD_RECALLED] = "recalled", [OFFLOAD_RECALL_BUSY] = "recall_busy",
-	[OFFLOAD_ENDED] = "ended",       [OFFLOAD_ADOPTED] = "adopted",
+	[OFFLOAD_OFFERED] = "offered",
+	[OFFLOAD_PROMOTED] = "promoted",
+	[OFFLOAD_RECALLED] = "recalled",
+	[OFFLOAD_RECALL_BUSY] = "recall_busy",
+	[OFFLOAD_ENDED] = "ended",
+	[OFFLOAD_ADOPTED] = "adopted",
+	[OFFLOAD_ADOPT_RESET] = "adopt_reset",
 };
 
 /* --- messages --- */
@@ -110,7 +115,9 @@ static void run(void *arg)
 	take_own_fds();
 	for (unsigned i = 0; i < offload->conf.workers; i++)
 		close(offload->worker_fds[i]); /* in this table; the workers have theirs */
+	keeper_adopt(offload);
 	sandbox_enter(SANDBOX_OFFLOAD);
+	sem_post(&offload->ready);
 	loop_run(&offload->loop);
 	if (!offload->leave)
 		keeper_reset_all(offload);
@@ -155,11 +162,34 @@ static int allocate(struct offload *offload)
 	return open_pairs(offload);
 }
 
-static int open_engine(struct offload *offload, char *problem, size_t size)
+static int open_flows(struct offload *offload, char *problem, size_t size)
 {
 	struct flow_setup conf = {.sessions = offload->conf.sessions,
-				  .pin_path = offload->conf.pin_path};
-	int err = flow_open(&conf, &offload->engine, problem, size);
+				  .pin_path = offload->pins ? pinning_path(offload->pins) : NULL};
+
+	return flow_open(&conf, &offload->engine, problem, size);
+}
+
+/* What another version left may be of no use. */
+static int open_pinned_flows(struct offload *offload, char *problem, size_t size)
+{
+	int err = pinning_open(offload->conf.pin_path, &offload->pins);
+
+	if (err) {
+		snprintf(problem, size, "%s: %s", offload->conf.pin_path, strerror(-err));
+		return err;
+	}
+	err = open_flows(offload, problem, size);
+	if (!err || !pinning_are_inherited(offload->pins))
+		return err;
+	err = pinning_renounce(offload->pins);
+	return err ? err : open_flows(offload, problem, size);
+}
+
+static int open_engine(struct offload *offload, char *problem, size_t size)
+{
+	int err = offload->conf.pin_path ? open_pinned_flows(offload, problem, size)
+					 : open_flows(offload, problem, size);
 
 	if (err)
 		return err;
@@ -185,6 +215,8 @@ static void free_all(struct offload *offload)
 	if (offload->stop.fd >= 0)
 		close(offload->stop.fd);
 	route_close(offload->routes);
+	pinning_close(offload->pins, offload->leave);
+	sem_destroy(&offload->ready);
 	free(offload->graves);
 	free(offload->sides);
 	free(offload->worker_fds);
@@ -194,6 +226,7 @@ static void free_all(struct offload *offload)
 static void init(struct offload *offload, const struct offload_conf *conf)
 {
 	offload->conf = *conf;
+	sem_init(&offload->ready, 0, 0);
 	list_init(&offload->asked);
 	list_init(&offload->held);
 	list_init(&offload->over);
@@ -223,12 +256,25 @@ int offload_start(const struct offload_conf *conf, struct offload **ret_offload,
 	if (!err)
 		err = thread_start(&offload->thread, "offload", run, offload);
 	if (err) {
-		flow_close(offload->engine, false);
+		offload->leave = offload->pins && pinning_are_inherited(offload->pins);
+		flow_close(offload->engine, offload->leave);
 		free_all(offload);
 		return err;
 	}
+	while (sem_wait(&offload->ready)) /* EINTR */
+		;
 	*ret_offload = offload;
 	return 0;
+}
+
+bool offload_has_estate(const char *pin_path)
+{
+	return pinning_has_estate(pin_path);
+}
+
+int offload_check_pins(const char *pin_path)
+{
+	return pinning_check(pin_path);
 }
 
 void offload_stop(struct offload *offload, bool leave)

@@ -24,6 +24,7 @@ enum offload_op {
 	OFFLOAD_BACK,     /* with both sockets */
 	OFFLOAD_BUSY,
 	OFFLOAD_OVER,
+	OFFLOAD_ADOPT, /* one that ran before this process did: the worker's from now on */
 };
 
 struct offload_message {

@@ -2,8 +2,8 @@
  *
  * What the files of a session share: session.c tells the story, choose.c finds it a backend by its
  * key.c, or lets it wait for one (queue.c), greeting.c hears and says what comes before the
- * payload, offload.c hands it over to
- * the kernel and takes it back, closing.c ends it, timing.c watches its clocks, cache.c keeps its
+ * payload, offload.c hands it over to the kernel and takes it back, adopt.c begins one that is
+ * there already, closing.c ends it, timing.c watches its clocks, cache.c keeps its
  * memory.
  */
 #pragma once
@@ -60,6 +60,11 @@ uint64_t session_key(struct session *session);
 
 /* key.c: its address is that of a balancer. */
 bool session_is_from_trusted(const struct session *session);
+
+/* session.c: one of the worker's from now on; its place at the listener is taken already. */
+void session_init(struct session *session, struct session_env *env, struct view *view,
+		  const struct listener_conf *listener);
+void session_join(struct session *session, struct listener_stats *stats);
 
 /* session.c: the backend's handshake is done. */
 void session_connected(struct session *session);
@@ -122,6 +127,12 @@ void session_take_figures(struct session *session);
 
 /* offload.c: see how a session does that has no sockets here; ask it back if something is due. */
 void session_look(struct session *session);
+
+/* offload.c: it goes on without sockets. */
+void session_arm_look(struct session *session);
+
+/* adopt.c: its target may be known by now. False: it will not be, and the session has ended. */
+bool session_find_target_again(struct session *session);
 
 /* offload.c: it ends, however far it got. */
 void session_leave_offload(struct session *session);

@@ -28,7 +28,8 @@
 #define WORTH_BYTES (64 * 1024)
 #define WORTH_TURNS 8
 
-#define LOOK_MS 5000 /* at the least this often */
+#define LOOK_MS       5000 /* at the least this often */
+#define LOOK_AGAIN_MS 500  /* for the target of one that was adopted */
 
 static bool is_tcp(const struct leg *leg)
 {
@@ -58,16 +59,27 @@ static void write_text(char *to, size_t size, const char *from)
 	strncpy(to, from, size - 1);
 }
 
+static void complete(void *owner, struct flow_note *note)
+{
+	const struct session *session = owner;
+
+	note->client_bytes = session->to_backend.bytes;
+	note->backend_bytes = session->to_client.bytes;
+	note->client_first_us = session->client_first_us;
+	note->backend_first_us = session->backend_first_us;
+}
+
 static void describe(struct session *session, struct flow_note *ret_note)
 {
 	struct flow_note note = {
 		.session_id = session->id,
 		.accepted_wall_us =
 			clock_wall_us() - (session->env->loop.now_us - session->accepted_us),
-		.client_bytes = session->to_backend.bytes,
-		.backend_bytes = session->to_client.bytes,
+		.connect_us = session->connect_us,
+		.retries = session->retries,
 	};
 
+	complete(session, &note);
 	write_text(note.listener, sizeof(note.listener), session->listener->name);
 	write_text(note.pool, sizeof(note.pool), session->pool->pool->conf->name);
 	write_text(note.target, sizeof(note.target), session->target->name);
@@ -120,6 +132,16 @@ static void forget_socket(struct session *session, struct leg *leg)
 	leg->rdhup = false;
 }
 
+static uint64_t look_ms(const struct session *session)
+{
+	return session->stand_in ? LOOK_AGAIN_MS : LOOK_MS;
+}
+
+void session_arm_look(struct session *session)
+{
+	loop_arm(&session->env->loop, &session->timer, look_ms(session));
+}
+
 static void on_gone(void *owner)
 {
 	struct session *session = owner;
@@ -128,7 +150,7 @@ static void on_gone(void *owner)
 	session->matured = true; /* its sockets get their keepalive when they are made anew */
 	forget_socket(session, &session->client);
 	forget_socket(session, &session->backend);
-	loop_arm(&session->env->loop, &session->timer, LOOK_MS);
+	session_arm_look(session);
 }
 
 static void on_refused(void *owner, enum flow_refusal why)
@@ -195,10 +217,12 @@ static void on_end(void *owner, enum offload_end how)
 
 const struct offload_owner session_offload_owner = {
 	.is_clear = is_clear,
+	.complete = complete,
 	.on_gone = on_gone,
 	.on_refused = on_refused,
 	.on_back = on_back,
 	.on_stay = on_stay,
+	.on_adopt = session_adopt,
 	.on_end = on_end,
 };
 
@@ -225,8 +249,8 @@ void session_take_figures(struct session *session)
 	}
 	moved_us = now > view.quiet_ns / 1000 ? now - view.quiet_ns / 1000 : 0;
 	session->active_us = moved_us;
-	if (!session->first_fin && (view.fin[0] || view.fin[1]))
-		session->first_fin = view.fin[0] ? REASON_CLIENT_FIN : REASON_BACKEND_FIN;
+	if (!session->first_fin && view.first_fin)
+		session->first_fin = view.first_fin == 1 ? REASON_CLIENT_FIN : REASON_BACKEND_FIN;
 }
 
 /* As long as a peer may be silent before we ask whether it lives. */
@@ -260,18 +284,19 @@ static bool end_by_force(struct session *session)
 void session_look(struct session *session)
 {
 	uint64_t now = session->env->loop.now_us;
+	uint64_t latest = now + look_ms(session) * US_PER_MS;
 	uint64_t due;
 
 	session_take_figures(session);
-	if (end_by_force(session))
+	if (end_by_force(session) || (session->stand_in && !session_find_target_again(session)))
 		return;
 	due = session_relaying_due(session);
 	if (!session->first_fin && (due <= now || now - session->active_us >= silence_us(session)))
 		offload_recall(session->ticket);
 	else if (due <= now)
-		due = now + LOOK_MS * US_PER_MS;
-	if (due > now + LOOK_MS * US_PER_MS)
-		due = now + LOOK_MS * US_PER_MS;
+		due = latest;
+	if (due > latest)
+		due = latest;
 	loop_arm(&session->env->loop, &session->timer,
 		 due > now ? (due - now) / US_PER_MS + 1 : 100);
 }

@@ -7,3 +7,6 @@
 #include "proxy/offload.h"
 
 extern const struct offload_owner session_offload_owner;
+
+/* adopt.c: struct offload_owner::on_adopt */
+void *session_adopt(struct loop *loop, struct offload_ticket *ticket);

@@ -33,6 +33,7 @@ static void on_ready(struct loop_task *task);
 
 static const bool transitions[SESSION_STATES][SESSION_STATES] = {
 	[SESSION_ACCEPTED] = {[SESSION_GREETING] = true,
+			      [SESSION_OFFLOADED] = true, /* adopted */
 			      [SESSION_QUEUED] = true,
 			      [SESSION_DIALING] = true,
 			      [SESSION_CLOSED] = true},
@@ -60,8 +61,8 @@ static uint32_t lifetime_with_jitter(struct session_env *env, uint32_t lifetime_
 	return lifetime_ms ? lifetime_ms + session_random(env, lifetime_ms / 10 + 1) : 0;
 }
 
-static void session_init(struct session *session, struct session_env *env, struct view *view,
-			 const struct listener_conf *listener)
+void session_init(struct session *session, struct session_env *env, struct view *view,
+		  const struct listener_conf *listener)
 {
 	session->env = env;
 	session->view = view;
@@ -77,6 +78,18 @@ static void session_init(struct session *session, struct session_env *env, struc
 	list_init(&session->task.link);
 	session->task.run = on_ready;
 	timer_init(&session->timer, session_on_timer);
+}
+
+void session_join(struct session *session, struct listener_stats *stats)
+{
+	struct session_env *env = session->env;
+
+	session->listener_stats = stats;
+	view_get(session->view);
+	list_push_back(&env->sessions, &session->link);
+	env->session_count++;
+	count_add(&env->counts->sessions_open, 1);
+	count_add(&stats->counts[env->worker].c.open, 1);
 }
 
 static void reset_now(int fd)
@@ -105,12 +118,7 @@ void session_begin(struct session_env *env, struct view *view, size_t listener_i
 	session->client.source.fd = fd;
 	session->client.peer = *peer;
 	session->client.local = *local;
-	session->listener_stats = stats;
-	view_get(view);
-	list_push_back(&env->sessions, &session->link);
-	env->session_count++;
-	count_add(&env->counts->sessions_open, 1);
-	count_add(&stats->counts[env->worker].c.open, 1);
+	session_join(session, stats);
 	pool_view_earn(session->pool);
 	session_greet(session);
 }

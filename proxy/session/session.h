@@ -61,8 +61,9 @@ struct session_env {
 	uint32_t worker;  /* index */
 	uint64_t next_id; /* unique over the process: workers count in steps */
 	uint32_t id_step;
-	uint64_t random;                      /* state of the jitter's generator */
-	void (*on_end)(struct session_env *); /* a session's fds are free again */
+	uint64_t random;                        /* state of the jitter's generator */
+	void (*on_end)(struct session_env *);   /* a session's fds are free again */
+	void (*on_adopt)(struct session_env *); /* one more session, that nobody accepted */
 };
 
 enum session_state {
@@ -119,6 +120,7 @@ struct session {
 	bool target_held : 1;    /* with a reference: our own view may not know the target */
 	bool cross_zone : 1;     /* the target is in another zone */
 	bool stays : 1;          /* it cannot be offloaded, ever */
+	bool stand_in : 1;       /* adopted, and its target is not known again yet */
 	bool closing_target : 1; /* `closing` is about the target, not about the session */
 };
 

@@ -105,6 +105,14 @@ static void on_session_end(struct session_env *env)
 	__atomic_store_n(&worker->counts.buffer_bytes, worker->slab.used, __ATOMIC_RELAXED);
 }
 
+static void on_session_adopted(struct session_env *env)
+{
+	struct worker *worker = container_of(env, struct worker, sessions);
+
+	if (worker->conf.total_limit)
+		atomic_fetch_add_explicit(worker->conf.total_open, 1, memory_order_relaxed);
+}
+
 static void on_trim(struct timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, trim);
@@ -187,6 +195,7 @@ static void init_env(struct worker *worker)
 	env->next_id = conf->index + 1;
 	env->id_step = conf->count;
 	env->on_end = on_session_end;
+	env->on_adopt = on_session_adopted;
 	worker->accepting = (struct listener_env){.sessions = env,
 						  .view = &worker->view,
 						  .total_open = conf->total_open,

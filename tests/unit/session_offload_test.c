@@ -309,6 +309,7 @@ START_TEST(one_half_that_stays_open_too_long_is_reset)
 {
 	open_and_go(", offload: flow, timeouts: {half_close: 10s}");
 	door.view.fin[0] = true;
+	door.view.first_fin = 1;
 	for (int i = 0; i < 30 && rig.env.session_count; i++) {
 		door.view.quiet_ns += 1000000000ull;
 		rig_pass(1000);

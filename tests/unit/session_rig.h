@@ -58,6 +58,7 @@ struct session_rig {
 	int client; /* the client's end */
 	int server; /* the backend's end, once rig_accept() had it */
 	unsigned ended;
+	unsigned adopted;
 	int fds_before;
 };
 
@@ -66,6 +67,11 @@ static struct session_rig rig;
 static inline void rig_on_end(struct session_env *env)
 {
 	rig.ended++;
+}
+
+static inline void rig_on_adopt(struct session_env *env)
+{
+	rig.adopted++;
 }
 
 static inline void rig_make_env(void)
@@ -86,6 +92,7 @@ static inline void rig_make_env(void)
 	rig.env.id_step = 1;
 	rig.env.random = 0x9e3779b97f4a7c15;
 	rig.env.on_end = rig_on_end;
+	rig.env.on_adopt = rig_on_adopt;
 	rig.env.view = &rig.view;
 	rig.env.outlier_fd = eventfd(0, EFD_NONBLOCK);
 	pool_mailbox_init(&rig.mailbox, eventfd(0, EFD_NONBLOCK));

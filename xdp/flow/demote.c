@@ -85,8 +85,7 @@ static int set_options(int fd, const struct snapshot_tcp *snapshot)
 	return set(fd, TCP_REPAIR_OPTIONS, options, (socklen_t)(count * sizeof(options[0])));
 }
 
-/* In repair, with addresses and sequence numbers: established, and silent. */
-static int make(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, int *ret_fd)
+int flow_make_socket(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, int *ret_fd)
 {
 	struct sockaddr_storage sa;
 	struct addr local = addr_unmap(&tomb->local);
@@ -152,7 +151,8 @@ static int make_both(const struct flow *pair, const struct flow_tomb tombs[2], i
 	int err = 0;
 
 	for (unsigned leg = 0; leg < 2 && !err; leg++)
-		err = make(&tombs[leg], pair[leg].last_ack, pair[leg].seq_end, &fds[leg]);
+		err = flow_make_socket(&tombs[leg], pair[leg].last_ack, pair[leg].seq_end,
+				       &fds[leg]);
 	if (err) {
 		if (fds[0] >= 0)
 			close(fds[0]);
@@ -180,6 +180,7 @@ int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_t
 		err = make_both(pair, tombs, fds);
 	if (err)
 		return err;
+	engine->flows[index].mark = FLOW_MARK_REVIVED;
 	for (unsigned leg = 0; leg < 2 && !err; leg++)
 		err = revive(fds[leg], &pair[leg], &pair[!leg], &tombs[leg], note.promoted_ns);
 	if (err) {
@@ -187,6 +188,7 @@ int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_t
 			set_int(fds[leg], TCP_REPAIR, TCP_REPAIR_ON);
 			close(fds[leg]);
 		}
+		engine->flows[index].mark = FLOW_MARK_NONE;
 		return err;
 	}
 	memcpy(ret_fds, fds, sizeof(fds));

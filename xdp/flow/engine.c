@@ -10,6 +10,7 @@
  * detached again unless it was there before us.
  */
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -63,6 +64,7 @@ static void take_size_of_pinned(struct flow_engine *engine)
 		return;
 	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.max_entries >= 2)
 		engine->sessions = info.max_entries / 2;
+	engine->found = true;
 	close(fd);
 }
 
@@ -113,8 +115,14 @@ static int fill_slots(struct flow_engine *engine)
 	engine->free_slots = calloc(engine->sessions, sizeof(engine->free_slots[0]));
 	if (!engine->free_slots)
 		return -ENOMEM;
-	for (uint32_t i = engine->sessions; i-- > 0;)
-		engine->free_slots[engine->free_count++] = 2 * i;
+	for (uint32_t i = engine->sessions; i-- > 0;) {
+		const struct flow *pair = &engine->flows[2 * i];
+
+		if (!engine->found || !flow_is_used(pair))
+			engine->free_slots[engine->free_count++] = 2 * i;
+		else if ((int32_t)(pair[0].serial - engine->serial) > 0)
+			engine->serial = pair[0].serial;
+	}
 	return 0;
 }
 
@@ -205,7 +213,7 @@ static int prepare_pins(struct flow_engine *engine, const char *path)
 
 	if (!path)
 		return 0;
-	len = snprintf(engine->pin_path, sizeof(engine->pin_path), "%s/flow-v%d", path,
+	len = snprintf(engine->pin_path, sizeof(engine->pin_path), "%s/" FLOW_PIN_DIR, path,
 		       ABI_VERSION);
 	if (len < 0 || (size_t)len >= sizeof(engine->pin_path))
 		return -ENAMETOOLONG;
@@ -279,23 +287,25 @@ int flow_open(const struct flow_setup *conf, struct flow_engine **ret_engine, ch
 	if (!err)
 		err = attach_all(engine, conf, ret_problem, size);
 	if (err) {
-		flow_close(engine, true);
+		flow_close(engine, engine->found);
 		return err;
 	}
 	*ret_engine = engine;
 	return 0;
 }
 
-static void unpin_maps(struct flow_engine *engine)
+void flow_unpin_dir(const char *path)
 {
-	static const char *const names[] = {"flow_index4", "flow_index6", "flows", "flow_notes"};
-	char path[320];
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (pin_name(engine, names[i], path, sizeof(path)))
-			unlink(path);
-	if (engine->pin_path[0])
-		rmdir(engine->pin_path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	rmdir(path);
 }
 
 void flow_close(struct flow_engine *engine, bool leave)
@@ -304,8 +314,8 @@ void flow_close(struct flow_engine *engine, bool leave)
 		return;
 	for (size_t i = 0; i < engine->port_count; i++)
 		detach_port(engine, &engine->ports[i], leave);
-	if (!leave)
-		unpin_maps(engine);
+	if (!leave && engine->pin_path[0])
+		flow_unpin_dir(engine->pin_path);
 	bpf_link__destroy(engine->snapshots);
 	ring_buffer__free(engine->events);
 	if (engine->flows)

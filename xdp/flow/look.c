@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What becomes of flows: figures and events of the program, notes that survive us, and the flows
- * that a process before us left running.
+ * What becomes of flows: figures and events of the program, and notes that survive us.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proxy/base/clock.h"
 #include "xdp/flow/internal.h"
@@ -48,6 +46,8 @@ void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret
 		view.packets[leg] = __atomic_load_n(&pair[leg].packets, __ATOMIC_RELAXED);
 		view.fin[leg] = pair[leg].fin_seen;
 		view.rst[leg] = pair[leg].rst_seen;
+		if (pair[leg].fin_seen == 1)
+			view.first_fin = (uint8_t)(1 + leg);
 	}
 	view.closed = pair[0].peer_fin_acked && pair[1].peer_fin_acked;
 	*ret_view = view;
@@ -76,68 +76,4 @@ int flow_note_write(struct flow_engine *engine, uint32_t index, const struct flo
 int flow_note_read(struct flow_engine *engine, uint32_t index, struct flow_note *ret_note)
 {
 	return bpf_map_lookup_elem(engine->notes_fd, &index, ret_note) ? -errno : 0;
-}
-
-/* --- what was there before us --- */
-
-/* The slot is no longer free. */
-static void claim(struct flow_engine *engine, uint32_t index)
-{
-	for (uint32_t i = 0; i < engine->free_count; i++)
-		if (engine->free_slots[i] == index) {
-			engine->free_slots[i] = engine->free_slots[--engine->free_count];
-			return;
-		}
-}
-
-static void tombs_of(const struct flow *pair, const struct flow_note *note,
-		     struct flow_tomb ret_tombs[2])
-{
-	for (unsigned leg = 0; leg < 2; leg++) {
-		flow_addresses_of(&pair[!leg], &ret_tombs[leg].local, &ret_tombs[leg].peer);
-		ret_tombs[leg].snapshot = note->snapshots[leg];
-	}
-}
-
-/* Its owner died before the sockets were silenced, so the kernel has ended both connections. */
-static bool was_finished(const struct flow *pair)
-{
-	return pair[0].state == FLOW_ACTIVE && pair[1].state == FLOW_ACTIVE &&
-	       !(pair[0].flags & FLOW_KERNEL_PENDING) && !(pair[1].flags & FLOW_KERNEL_PENDING);
-}
-
-int flow_adopt(struct flow_engine *engine,
-	       void (*on_session)(void *context, uint32_t index, const struct flow_note *note,
-				  const struct flow_tomb tombs[2]),
-	       void *context)
-{
-	uint32_t index, next;
-	int adopted = 0;
-	int more = bpf_map_get_next_key(engine->notes_fd, NULL, &next);
-
-	while (!more) {
-		struct flow *pair = &engine->flows[next];
-		struct flow_tomb tombs[2];
-		struct flow_note note;
-
-		index = next;
-		more = bpf_map_get_next_key(engine->notes_fd, &index, &next);
-		if (index & 1 || index >= 2 * engine->sessions ||
-		    flow_note_read(engine, index, &note))
-			continue;
-		claim(engine, index);
-		/* A hold of somebody who is gone. */
-		if (pair[0].state == FLOW_HOLD)
-			flow_resume(engine, index);
-		if (!was_finished(pair)) {
-			flow_remove(engine, index);
-			continue;
-		}
-		if (pair[0].serial > engine->serial)
-			engine->serial = pair[0].serial;
-		tombs_of(pair, &note, tombs);
-		on_session(context, index, &note, tombs);
-		adopted++;
-	}
-	return adopted;
 }

@@ -230,6 +230,17 @@ void flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_leg
 
 /* --- from here on packets find it --- */
 
+/* A slot that came second to a tuple (and whose owner died before it could know) leaves the first
+ * one's key alone. */
+static int remove_own(int map, const void *key, uint32_t index)
+{
+	uint32_t found;
+
+	if (bpf_map_lookup_elem(map, key, &found) || found != index)
+		return 0;
+	return bpf_map_delete_elem(map, key);
+}
+
 static int find_or_add(struct flow_engine *engine, uint32_t index, unsigned leg, bool add)
 {
 	const struct flow *leaving = &engine->flows[index + !leg];
@@ -251,7 +262,7 @@ static int find_or_add(struct flow_engine *engine, uint32_t index, unsigned leg,
 	if (add)
 		err = bpf_map_update_elem(map, key, &value, BPF_NOEXIST);
 	else
-		err = bpf_map_delete_elem(map, key);
+		err = remove_own(map, key, value);
 	return err ? -errno : 0;
 }
 
@@ -289,7 +300,8 @@ void flow_grace(void)
 /* What the kernel relays itself ends in a FIN of its own: the program will not see that one. */
 static void note_kernel_fin(struct flow *in, struct flow *out, const struct snapshot_tcp *out_now)
 {
-	in->fin_seen = 1;
+	if (!in->fin_seen)
+		in->fin_seen = out->fin_seen ? 2 : 1;
 	out->peer_fin_end = out->kernel_end;
 	out->peer_fin = 1;
 	if (out_now->snd_una == out->kernel_end)

@@ -133,11 +133,11 @@ static const char *const control_calls[] = {
 
 /* libbpf and rtnetlink; a link is unpinned by its path. */
 static const char *const offload_calls[] = {
-	"bind",         "bpf",        "close_range", "connect",    "epoll_ctl",   "epoll_pwait",
-	"epoll_pwait2", "epoll_wait", "faccessat",   "faccessat2", "getsockname", "getsockopt",
-	"ioctl",        "lseek",      "open",        "openat",     "readlink",    "readlinkat",
-	"recvfrom",     "recvmsg",    "rmdir",       "sendmsg",    "sendto",      "setsockopt",
-	"socket",       "statfs",     "unlink",      "unlinkat",   NULL,
+	"bind",         "bpf",        "close_range", "connect",    "epoll_ctl",  "epoll_pwait",
+	"epoll_pwait2", "epoll_wait", "faccessat",   "faccessat2", "getdents64", "getsockname",
+	"getsockopt",   "ioctl",      "lseek",       "open",       "openat",     "readlink",
+	"readlinkat",   "recvfrom",   "recvmsg",     "rmdir",      "sendmsg",    "sendto",
+	"setsockopt",   "socket",     "statfs",      "unlink",     "unlinkat",   NULL,
 };
 
 static const char *const main_calls[] = {

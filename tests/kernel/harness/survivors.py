@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that die and are followed by others, on a bpffs of their own."""
+
+import itertools
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from .conf import to_yaml
+from .peers import pattern, read_exactly
+from .spliced import Spliced
+from .wait import eventually
+
+BPFFS = Path("/sys/fs/bpf")
+MOUNT = f"mount -t bpf bpf {BPFFS} && echo mounted && exec sleep infinity"
+
+
+class PinRoom:
+    """A mount namespace with a bpffs that nobody else sees, for as long as it is held."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.holder.stdout.readline() == "mounted\n"
+
+    @property
+    def prefix(self):
+        """What a process is started with to be in it."""
+        return ("nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--")
+
+    def pins(self):
+        """All that is pinned there; two files are the kernel's own."""
+        root = Path(f"/proc/{self.holder.pid}/root{BPFFS}")
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix != ".debug")
+
+    def directories(self):
+        """One per process that lives, or died without a successor."""
+        return [pin for pin in self.pins() if pin.count("/") == 1]
+
+    def close(self):
+        self.holder.kill()
+        self.holder.communicate()
+
+
+class Dynasty(Spliced):
+    """A Spliced whose proxy can be killed and followed by another, in one PinRoom."""
+
+    def __init__(self, net, start, directory, room, **options):
+        self.room, self._start = room, start
+        self._numbers = itertools.count()
+        super().__init__(net, self._begin, directory, **options)
+
+    def _begin(self, config, directory, **options):
+        return self._start(config=config, directory=directory, prefix=self.room.prefix, **options)
+
+    def crash(self):
+        """SIGKILL, in the middle of whatever it does."""
+        self.proxy.kill()
+
+    def succeed(self, *flags, config=None):
+        """The next process, once the last one is dead or told to go."""
+        path = Path(self.directory) / f"next-{next(self._numbers)}.yaml"
+        path.write_text(to_yaml(config or self.config))
+        with self.net.proxy:
+            self.proxy = self._start("--config", path, *flags, prefix=self.room.prefix)
+        return self.proxy
+
+    def _is_clean(self):
+        left = self.room.pins()
+        assert not left, left
+        return True
+
+    def stop(self):
+        """In good order: then nothing is left."""
+        self.proxy.stop()
+        eventually(self._is_clean, "every pin is gone", 3)
+
+
+def goes_on(one, other, offset, count=20_000):
+    """`count` more bytes each way of a stream that has come to `offset`."""
+    data = pattern(count, offset)
+    for to, of in ((one, other), (other, one)):
+        to.sendall(data)
+        assert read_exactly(of, count) == data
+    return offset + count
+
+
+class Stream:
+    """So many bytes one way, in threads of their own."""
+
+    BLOCK = os.urandom(1 << 20)
+
+    def __init__(self, source, sink, count):
+        self.count, self.received = count, 0
+        self._problems = []
+        self._threads = [
+            threading.Thread(target=self._try, args=(work, sock), daemon=True)
+            for work, sock in ((self._send, source), (self._receive, sink))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _try(self, work, sock):
+        try:
+            work(sock)
+        except (OSError, AssertionError) as problem:
+            self._problems.append(problem)
+
+    def _part(self, offset):
+        at = offset % len(self.BLOCK)
+        return memoryview(self.BLOCK)[at : at + self.count - offset]
+
+    def _send(self, sock):
+        sent = 0
+        while sent < self.count:
+            sent += sock.send(self._part(sent))
+
+    def _receive(self, sock):
+        while self.received < self.count:
+            part = self._part(self.received)
+            data = sock.recv(len(part))
+            assert data and data == part[: len(data)], f"wrong from byte {self.received} on"
+            self.received += len(data)
+
+    def exact(self):
+        for thread in self._threads:
+            thread.join(40)
+        assert not self._problems and self.received == self.count, (self._problems, self.received)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proxy dies; the connections that the kernel carries do not, and the next process has them."""
+
+import errno
+import socket
+
+import pytest
+from harness.peers import read_all, read_until_reset, reset
+from harness.survivors import Dynasty, PinRoom, Stream, goes_on
+from harness.wait import eventually
+
+MB = 1_000_000
+FIRST = 1000  # bytes each way that Spliced.promote() moves
+
+
+@pytest.fixture
+def room(keep):
+    return keep(PinRoom())
+
+
+@pytest.fixture
+def dynasty(network, sluice, room, tmp_path):
+    """dynasty(net=..., pool=..., **top) gives a Dynasty."""
+
+    def make(net=None, **options):
+        return Dynasty(net or network(), sluice, tmp_path, room, **options)
+
+    return make
+
+
+@pytest.mark.parametrize("family", (4, 6))
+def test_an_idle_connection_is_adopted_and_then_used(network, dynasty, serve, family):
+    line = dynasty(network(family=family))
+    server = serve(line)
+    client, backend = line.promote(server)
+    before = line.sessions()[0]
+    line.crash()
+    moved = goes_on(client, backend, FIRST)
+    line.succeed()
+    [session] = line.wait_offloaded()
+    assert {session[key] for key in ("listener", "pool")} == {before[key] for key in ("listener", "pool")}
+    assert session["target"] == before["target"] and session["client"] == before["client"]
+    assert session["age_ms"] >= before["age_ms"]
+    moved = goes_on(client, backend, moved)
+    client.close()
+    assert read_all(backend) == b""
+    backend.close()
+    flow = line.proxy.wait_flow(reason="client_fin")
+    assert (flow["client_bytes"], flow["backend_bytes"]) == (moved, moved)
+    assert flow["client"] == before["client"] and flow["target"] == before["target"]
+    line.stop()
+
+
+def test_idle_connections_come_back_when_a_successor_drains(dynasty, serve):
+    line = dynasty(drain_timeout="0s")
+    server = serve(line)
+    client, backend = line.promote(server)
+    line.crash()
+    line.succeed()
+    line.wait_offloaded()
+    line.stop()
+    assert read_all(client) == read_all(backend) == b""
+    [flow] = line.proxy.wait_flows(1)
+    assert flow["reason"] == "drain"
+    assert (flow["client_bytes"], flow["backend_bytes"]) == (FIRST, FIRST)
+    client.close()
+    backend.close()
+
+
+def test_two_hundred_megabytes_each_way_go_on_while_nobody_is_there(dynasty, serve):
+    line = dynasty()
+    server = serve(line)
+    client, backend = line.promote(server)
+    ways = [Stream(client, backend, 200 * MB), Stream(backend, client, 200 * MB)]
+    eventually(lambda: all(way.received > 10 * MB for way in ways), "it has begun")
+    line.crash()
+    moved = [way.received for way in ways]
+    eventually(
+        lambda: all(way.received > before + 20 * MB for way, before in zip(ways, moved)),
+        "both ways go on while nobody is there",
+    )
+    line.succeed()
+    line.wait_offloaded()
+    for way in ways:
+        way.exact()
+    client.close()
+    backend.close()
+    [flow] = line.proxy.wait_flows(1)
+    assert flow["client_bytes"] == flow["backend_bytes"] == 200 * MB + FIRST
+    line.stop()
+
+
+@pytest.mark.parametrize("end", ("client_fin", "backend_fin", "client_rst", "backend_rst"))
+def test_what_ended_while_nobody_was_there_is_logged(dynasty, serve, end):
+    line = dynasty()
+    server = serve(line)
+    client, backend = line.promote(server)
+    line.crash()
+    first, last = (client, backend) if end.startswith("client") else (backend, client)
+    if end.endswith("rst"):
+        reset(first)
+        read_until_reset(last)
+    else:
+        first.close()
+        assert read_all(last) == b""
+    last.close()
+    line.succeed()
+    [flow] = line.proxy.wait_flows(1)
+    assert flow["reason"] == end
+    line.stop()
+
+
+def test_a_second_crash_is_survived_like_the_first(dynasty, serve):
+    line = dynasty()
+    server = serve(line)
+    old = line.promote(server)
+    moved = FIRST
+    for _ in range(3):
+        line.crash()
+        moved = goes_on(*old, moved)
+        line.succeed()
+        line.wait_offloaded()
+        moved = goes_on(*old, moved)
+    new = line.promote(server)
+    line.crash()
+    line.succeed()
+    line.wait_offloaded(2)
+    goes_on(*old, moved)
+    goes_on(*new, FIRST)
+    for sock in (*old, *new):
+        sock.close()
+    assert {flow["reason"] for flow in line.proxy.wait_flows(2)} <= {"client_fin", "backend_fin"}
+    line.stop()
+
+
+def test_nobody_gets_the_ports_of_a_connection_that_was_adopted(dynasty, serve):
+    line = dynasty()
+    server = serve(line)
+    client, backend = line.promote(server)
+    source = backend.getpeername()
+    line.crash()
+    line.succeed()
+    line.wait_offloaded()
+    with line.net.proxy:
+        thief = socket.socket()
+    thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        with pytest.raises(OSError) as refused:
+            thief.bind(source)
+            thief.connect(line.target)
+        assert refused.value.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+    finally:
+        thief.close()
+    goes_on(client, backend, FIRST)
+    client.close()
+    backend.close()
+    line.stop()
+
+
+def test_a_successor_begins_its_own_while_the_old_keeps_its_own(dynasty, serve):
+    line = dynasty(drain_timeout="20s")
+    server = serve(line)
+    old = line.promote(server)
+    before = line.proxy
+    line.succeed("--replace")
+    new = line.pair(server)
+    moved = goes_on(*new, 0)
+    line.wait_offloaded()
+    assert len(line.room.directories()) == 2
+    goes_on(*old, FIRST)
+    goes_on(*new, moved)
+    assert not before.flows()
+    for sock in old:
+        sock.close()
+    assert before.wait_exit() == 0
+    assert len(before.flows()) == 1
+    assert len(line.room.directories()) == 1
+    goes_on(*new, moved)
+    for sock in new:
+        sock.close()
+    line.stop()
