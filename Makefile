@@ -88,8 +88,10 @@ replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 readme: all ## what README.md says, held against the tree and the binaries
 	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
-bench: $(BUILD)/sluice $(BENCH) | $(BUILD)/.deps-bench ## against HAProxy, nginx and direct; QUICK=1 for three minutes
+bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws ## against HAProxy, nginx and direct; sluice-control; QUICK=1 for four minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
+	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
+		$(TEST_ENV) $$python tests/bench/discovery $(if $(QUICK),--rounds 3 --seconds 15)
 
 asan: ## unit and net tests under AddressSanitizer and UBSan
 	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined check
