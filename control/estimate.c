@@ -119,6 +119,27 @@ static void print_checks(const struct estimate *estimate, size_t index, FILE *ou
 		source->pool, checks, checks * estimate->fleet_size);
 }
 
+/* What is asked for the sake of this node, whatever its sources. */
+static void print_node(const struct settings *settings, FILE *out)
+{
+	if (settings->lifecycle)
+		fprintf(out,
+			"  lifecycle: instance metadata every 5s, %d calls to Auto Scaling every "
+			"5 minutes, heartbeats while it drains\n",
+			settings->fleet_size ? 2 : 3);
+	if (strcmp(settings->queue, "auto") == 0)
+		fprintf(out,
+			"  queue: one of its own for %s, a long poll every 20s; events make "
+			"sources "
+			"ask at once, intervals stay\n",
+			settings->queue_topic);
+	else if (strcmp(settings->queue, "off") != 0)
+		fprintf(out,
+			"  queue: %s, a long poll every 20s; events make sources ask at once, "
+			"intervals stay\n",
+			settings->queue);
+}
+
 void estimate_print(const struct estimate *estimate, FILE *out)
 {
 	double calls = all_calls_per_minute(estimate);
@@ -129,6 +150,7 @@ void estimate_print(const struct estimate *estimate, FILE *out)
 		print_source(estimate, i, out);
 	for (size_t i = 0; i < estimate->settings->source_count; i++)
 		print_checks(estimate, i, out);
+	print_node(estimate->settings, out);
 	fprintf(out, "  in all: %.1f API calls a minute, %.1f of the fleet\n", calls,
 		calls * estimate->fleet_size);
 }

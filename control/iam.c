@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "control/iam/fill.h"
+#include "control/queue.h"
 #include "control/settings.h"
 #include "control/source.h"
 #include "proxy/base/conf/schema.h"
@@ -45,11 +46,9 @@ static const struct source_action own_queue_actions[] = {
 	{"sqs:ReceiveMessage", OWN_QUEUES, NULL},
 	{"sqs:DeleteMessage", OWN_QUEUES, NULL},
 	{"sqs:DeleteQueue", OWN_QUEUES, NULL},
-	{"sqs:ListQueues", "*", NULL},
+	{"sqs:ListQueues", "*", SOURCE_OWN_REGION},
 	{"sns:Subscribe", "arn:{partition}:sns:{region}:{account}:{queue_topic}", NULL},
-	{"sns:ListSubscriptionsByTopic", "arn:{partition}:sns:{region}:{account}:{queue_topic}",
-	 NULL},
-	{"sns:Unsubscribe", "*", NULL},
+	{"sns:Unsubscribe", "*", SOURCE_OWN_REGION},
 	{NULL, NULL, NULL},
 };
 
@@ -236,6 +235,8 @@ static bool add_own(json_t *principals, const struct settings *settings, const c
 {
 	json_t *statements = statements_of(principals, OWN);
 	const struct source_action *queue = given_queue_actions;
+	bool is_auto = strcmp(settings->queue, "auto") == 0;
+	char place[64];
 	struct filling filling;
 	bool ok = statements != NULL;
 
@@ -246,8 +247,10 @@ static bool add_own(json_t *principals, const struct settings *settings, const c
 		ok = add_actions(statements, &filling, fleet_actions);
 	if (!ok || strcmp(settings->queue, "off") == 0)
 		return ok;
-	if (strcmp(settings->queue, "auto") == 0)
+	if (is_auto)
 		queue = own_queue_actions;
+	if (queue_region(is_auto ? NULL : settings->queue, settings->queue_topic, place))
+		filling_init(&filling, node_get(settings->tree, "control"), place, region);
 	return add_actions(statements, &filling, queue);
 }
 

@@ -248,6 +248,7 @@ int daemon_start(const struct control_options *options, struct settings *setting
 int daemon_run(struct daemon *daemon)
 {
 	loop_run(&daemon->loop);
+	node_leave(daemon);
 	return daemon->status;
 }
 

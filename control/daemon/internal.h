@@ -20,6 +20,7 @@ struct journal;
 struct lastgood;
 struct lifecycle;
 struct link;
+struct queue;
 struct serve;
 
 struct daemon {
@@ -36,6 +37,7 @@ struct daemon {
 	struct serve *serve; /* NULL: nobody can ask */
 	struct subscriptions subs;
 	struct feed_set feeds;
+	struct queue *queue; /* NULL: off */
 	uint32_t fleet_size;
 	struct settings *first;      /* a reference to those of the start; NULL before it */
 	struct lifecycle *lifecycle; /* NULL: off */
@@ -63,8 +65,10 @@ int feeding_connect(struct daemon *daemon);
 /* Sources of the proxy's that were ours and are in the configuration no longer. */
 void feeding_on_proxy_up(struct daemon *daemon);
 
-/* What concerns this node and no source: its end, and the size of its fleet. 0 or -errno. */
+/* What concerns this node and no source: its end, the size of its fleet, its queue. 0 or -errno. */
 int node_start(struct daemon *daemon);
+/* Turn the loop for as long as it takes to delete what is ours at AWS: some seconds at most. */
+void node_leave(struct daemon *daemon);
 void node_stop(struct daemon *daemon);
 
 /* SIGHUP. */

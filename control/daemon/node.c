@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What concerns this node and none of its sources. Happy path: the lifecycle watches for the
- * instance's end, and says how large the fleet is, whose share of the budget is ours.
- * Failure modes: a metadata endpoint that is none ends the start; all else is the lifecycle's.
+ * instance's end, and says how large the fleet is, whose share of the budget is ours; the queue
+ * says when to ask at once. Failure modes: a metadata endpoint or a region that is none ends the
+ * start; all else is theirs.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "control/daemon/internal.h"
 #include "control/journal.h"
 #include "control/lifecycle.h"
+#include "control/queue.h"
 #include "control/settings.h"
 #include "proxy/base/log.h"
 
@@ -46,15 +49,55 @@ static int start_lifecycle(struct daemon *daemon)
 	return err;
 }
 
+static int start_queue(struct daemon *daemon)
+{
+	const struct settings *settings = daemon->settings;
+	struct queue_conf conf = {.loop = &daemon->loop,
+				  .hub = daemon->hub,
+				  .place = settings->place,
+				  .journal = daemon->journal,
+				  .feeds = &daemon->feeds,
+				  .topic = settings->queue_topic};
+	char problem[256];
+	int err;
+
+	if (strcmp(settings->queue, "auto") != 0)
+		conf.url = settings->queue;
+	err = queue_start(&conf, &daemon->queue, problem, sizeof(problem));
+	if (err == -EINVAL)
+		log_event(LOG_ERROR, "no_queue", "error=\"%s\"", problem);
+	return err;
+}
+
+/* On a reload they stay those of the start, so their texts must, too. */
 int node_start(struct daemon *daemon)
 {
-	/* On a reload they stay those of the start, so their texts must, too. */
+	int err;
+
 	daemon->first = settings_ref(daemon->settings);
-	return daemon->settings->lifecycle ? start_lifecycle(daemon) : 0;
+	err = daemon->settings->lifecycle ? start_lifecycle(daemon) : 0;
+	if (!err && strcmp(daemon->settings->queue, "off") != 0)
+		err = start_queue(daemon);
+	return err;
+}
+
+static void on_left(void *context)
+{
+	((struct daemon *)context)->loop.stopping = true;
+}
+
+void node_leave(struct daemon *daemon)
+{
+	if (!daemon->queue)
+		return;
+	daemon->loop.stopping = false; /* a second signal ends it at once */
+	queue_leave(daemon->queue, on_left, daemon);
+	loop_run(&daemon->loop);
 }
 
 void node_stop(struct daemon *daemon)
 {
+	queue_stop(daemon->queue);
 	lifecycle_stop(daemon->lifecycle);
 	settings_free(daemon->first);
 }
