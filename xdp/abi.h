@@ -207,10 +207,10 @@ enum guard_verdict {
 	GUARD_RATE_LIMITED,
 	GUARD_COOKIE_SENT,    /* a SYN answered by us, without a trace in the kernel */
 	GUARD_COOKIE_PROVED,  /* the answer to that, passed to the kernel, which opens from it */
+	GUARD_VOUCHED,        /* the same made a SYN again: the kernel trusts cookies only then */
 	GUARD_COOKIE_REFUSED, /* an acknowledgement of what nobody sent */
 	GUARD_STRAY,          /* likewise, but passed, for the kernel to answer with RST */
-	GUARD_TRICKLED,     /* a SYN passed amid a flood: the kernel trusts its cookies only then */
-	GUARD_UNANSWERABLE, /* a SYN amid a flood that cannot be answered: IP options and such */
+	GUARD_UNANSWERABLE,   /* a SYN amid a flood that cannot be answered: IP options and such */
 	GUARD_MALFORMED,
 	GUARD_VERDICTS
 };
@@ -277,7 +277,7 @@ struct guard_source {
 struct guard_pulse {
 	__u64 flood_ns;         /* theoretical arrival of the next SYN, of any source */
 	__u64 cookies_until_ns; /* 0: no flood */
-	__u64 trickle_ns;       /* when the next SYN goes to the kernel */
+	__u64 vouch_ns;         /* when the next who proves himself asks the kernel */
 	__u64 stray_ns;         /* theoretical arrival of the next stray */
 } __attribute__((aligned(64)));
 

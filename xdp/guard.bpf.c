@@ -12,13 +12,14 @@
  */
 #include "xdp/guard_cookie.bpf.h"
 #include "xdp/guard_packet.bpf.h"
+#include "xdp/guard_return.bpf.h"
 #include "xdp/guard_tables.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define SECOND_NS         1000000000ULL
 #define FLOOD_LINGERS_NS  (10 * SECOND_NS) /* after the last SYN that was too many */
-#define TRICKLE_NS        SECOND_NS
+#define VOUCH_NS          (30 * SECOND_NS)
 #define STRAY_INTERVAL_NS (SECOND_NS / 200)
 #define STRAY_BURST       50
 
@@ -52,24 +53,27 @@ static __always_inline bool charge_source(const struct guard_gate *gate,
 	return true;
 }
 
-/* Whether SYNs are answered with cookies now. A SYN (`counts`) may begin or prolong that. */
+/* A SYN (`counts`) may begin a flood, or prolong it. */
 static __always_inline bool is_flooded(const struct guard_gate *gate, struct guard_pulse *pulse,
 				       __u64 now, bool counts)
 {
-	if (gate->flags & GUARD_COOKIES_ALWAYS)
-		return true;
 	if (counts &&
 	    !charge(&pulse->flood_ns, now, gate->flood_interval_ns, gate->flood_tolerance_ns))
 		pulse->cookies_until_ns = now + FLOOD_LINGERS_NS;
 	return pulse->cookies_until_ns > now;
 }
 
-static __always_inline bool is_trickle(struct guard_pulse *pulse, __u64 now)
+/* The kernel believes cookies for two minutes after it has seen a SYN that it answers with one. Any
+ * SYN will not do: it is lost where its source has no route. So now and then one who came back with
+ * his cookie is made to ask the kernel: his acknowledgement becomes the SYN that he began with, and
+ * to the kernel's answer, which is none of his connection's, he says again what he has (RFC 9293,
+ * 3.10.7.4; RFC 5961, 4). */
+static __always_inline bool is_to_vouch(struct guard_pulse *pulse, __u64 now)
 {
-	__u64 due = pulse->trickle_ns;
+	__u64 due = pulse->vouch_ns;
 
 	return now >= due &&
-	       __sync_val_compare_and_swap(&pulse->trickle_ns, due, now + TRICKLE_NS) == due;
+	       __sync_val_compare_and_swap(&pulse->vouch_ns, due, now + VOUCH_NS) == due;
 }
 
 static __always_inline __u32 meet_syn(struct xdp_md *ctx, const struct guard_gate *gate,
@@ -77,12 +81,11 @@ static __always_inline __u32 meet_syn(struct xdp_md *ctx, const struct guard_gat
 				      bool cookies)
 {
 	__u64 now = bpf_ktime_get_ns();
+	bool flooded = is_flooded(gate, pulse, now, true);
 
-	if (!cookies || !(gate->flags & (GUARD_COOKIES_AUTO | GUARD_COOKIES_ALWAYS)) ||
-	    !is_flooded(gate, pulse, now, true))
+	if (!cookies || !(gate->flags & (GUARD_COOKIES_ALWAYS | GUARD_COOKIES_AUTO)) ||
+	    !(gate->flags & GUARD_COOKIES_ALWAYS || flooded))
 		return charge_source(gate, packet, now) ? GUARD_SYN_PASSED : GUARD_RATE_LIMITED;
-	if (is_trickle(pulse, now))
-		return GUARD_TRICKLED;
 	if (gate->flags & GUARD_DRY_RUN)
 		return GUARD_COOKIE_SENT;
 	return send_cookie(ctx, gate, packet, now) ? GUARD_COOKIE_SENT : GUARD_UNANSWERABLE;
@@ -93,15 +96,22 @@ static __always_inline __u32 meet_ack(struct xdp_md *ctx, const struct guard_gat
 				      struct guard_pulse *pulse, const struct guard_packet *packet)
 {
 	__u64 now = bpf_ktime_get_ns();
+	bool flooded = is_flooded(gate, pulse, now, false);
 
 	/* Without cookies sent none comes back. */
-	if (gate->flags & GUARD_DRY_RUN || !is_flooded(gate, pulse, now, false) ||
+	if (gate->flags & GUARD_DRY_RUN || !(gate->flags & GUARD_COOKIES_ALWAYS || flooded) ||
 	    is_connected(ctx, packet))
 		return GUARD_PASSED;
-	if (is_cookie(ctx, packet))
+	if (is_cookie(ctx, packet)) {
+		if (is_to_vouch(pulse, now) && begin_again(ctx, packet))
+			return GUARD_VOUCHED;
 		return charge_source(gate, packet, now) ? GUARD_COOKIE_PROVED : GUARD_RATE_LIMITED;
-	/* A few, so that whoever holds a connection that is gone here learns of it. */
-	if (charge(&pulse->stray_ns, now, STRAY_INTERVAL_NS, STRAY_BURST * STRAY_INTERVAL_NS))
+	}
+	/* A few, so that whoever holds a connection that is gone here learns of it. Not amid a
+	 * flood: packets are lost then, and what comes behind a lost one looks like this. It comes
+	 * again behind the one that was lost, unless the kernel has answered it with RST. */
+	if (!flooded &&
+	    charge(&pulse->stray_ns, now, STRAY_INTERVAL_NS, STRAY_BURST * STRAY_INTERVAL_NS))
 		return GUARD_STRAY;
 	return GUARD_COOKIE_REFUSED;
 }

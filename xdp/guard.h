@@ -26,7 +26,7 @@ struct guard;
 #define GUARD_PROBLEM 320 /* room for a sentence */
 
 enum guard_mode {
-	GUARD_AUTO,   /* native if the driver can, else generic */
+	GUARD_AUTO,   /* native if the driver can and its answers arrive, else generic */
 	GUARD_NATIVE, /* in the driver */
 	GUARD_GENERIC /* behind it: any device, slower */
 };

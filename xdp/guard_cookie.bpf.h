@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SYN cookies made and recognised at the door. They are the kernel's own (same secret), so that the
- * kernel opens the connection from the answer, if it believes that there was a flood.
+ * SYN cookies made at the door; xdp/guard_return.bpf.h knows them again. They are the kernel's own
+ * (same secret), so that the kernel opens the connection from the answer, if it believes that there
+ * was a flood.
  *
  * Happy path: the SYN's options are read, the answer is written over it and leaves where it came
  * from. What the kernel is to know later must be in the cookie (the MSS) or in the timestamp, whose
@@ -346,51 +347,4 @@ static __always_inline bool send_cookie(struct xdp_md *ctx, const struct guard_g
 		return false;
 	return packet->ipv6 ? answer6(ctx, gate, packet, syn, now_ns)
 			    : answer4(ctx, gate, packet, syn, now_ns);
-}
-
-/* --- the way back --- */
-
-/* The kernel has a socket for it that is no listening one. */
-static __always_inline bool is_connected(struct xdp_md *ctx, const struct guard_packet *packet)
-{
-	struct bpf_sock_tuple tuple = {0};
-	__u32 size = packet->ipv6 ? sizeof(tuple.ipv6) : sizeof(tuple.ipv4);
-	struct bpf_sock *socket;
-	bool found;
-
-	if (packet->ipv6) {
-		__builtin_memcpy(tuple.ipv6.saddr, packet->source, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, packet->destination, 16);
-		tuple.ipv6.sport = packet->source_port;
-		tuple.ipv6.dport = packet->destination_port;
-	} else {
-		tuple.ipv4.saddr = packet->source[3];
-		tuple.ipv4.daddr = packet->destination[3];
-		tuple.ipv4.sport = packet->source_port;
-		tuple.ipv4.dport = packet->destination_port;
-	}
-	socket = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	if (!socket)
-		return false;
-	found = socket->state != BPF_TCP_LISTEN;
-	bpf_sk_release(socket);
-	return found;
-}
-
-static __always_inline bool is_cookie(struct xdp_md *ctx, const struct guard_packet *packet)
-{
-	struct tcphdr tcp;
-
-	if (packet->flags & TCP_SYN || bpf_xdp_load_bytes(ctx, packet->tcp_at, &tcp, sizeof(tcp)))
-		return false;
-	if (packet->ipv6) {
-		struct ipv6hdr ip = {0};
-
-		__builtin_memcpy(&ip.saddr, packet->source, 16);
-		__builtin_memcpy(&ip.daddr, packet->destination, 16);
-		return !bpf_tcp_raw_check_syncookie_ipv6(&ip, &tcp);
-	}
-	struct iphdr ip = {.saddr = packet->source[3], .daddr = packet->destination[3]};
-
-	return !bpf_tcp_raw_check_syncookie_ipv4(&ip, &tcp);
 }

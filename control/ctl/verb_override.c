@@ -9,32 +9,11 @@
 #include "control/ctl/json.h"
 #include "control/ctl/self.h"
 #include "control/ctl/targets.h"
+#include "control/ctl/terms.h"
 #include "control/ctl/verbs.h"
 #include "proxy/base/conf/units.h"
-#include "proxy/base/timestamp.h"
 
 #define WEIGHT_MAX 1000
-
-/* --for, --until and --why, as fields of the request. */
-static int add_terms(struct ctl *ctl, json_t *body)
-{
-	const char *until = args_option(&ctl->args, "--until");
-	const char *why = args_option(&ctl->args, "--why");
-	uint64_t for_ms = args_number(&ctl->args, "--for", 0), wall_us;
-
-	if (until && for_ms)
-		return ctl_usage(ctl, "--for and --until say the same thing: give one of them");
-	if (until && timestamp_parse(until, &wall_us) < 0)
-		return ctl_usage(ctl, "--until: \"%s\" is no time such as 2026-01-02T03:04:05Z",
-				 until);
-	if (until)
-		json_object_set_new(body, "until", json_string(until));
-	if (for_ms)
-		json_object_set_new(body, "for_s", json_integer((json_int_t)(for_ms + 999) / 1000));
-	if (why && json_object_set_new(body, "why", json_string(why)) < 0)
-		return ctl_usage(ctl, "--why is no UTF-8");
-	return CTL_OK;
-}
 
 /* PATCH the target with `body`, which is taken over. */
 static int patch(struct ctl *ctl, json_t *body)
@@ -51,7 +30,7 @@ static int patch(struct ctl *ctl, json_t *body)
 static int override(struct ctl *ctl, const char *kind)
 {
 	json_t *body = json_pack("{s:s}", "override", kind);
-	int code = add_terms(ctl, body);
+	int code = terms_add(ctl, body);
 
 	if (!code)
 		return patch(ctl, body);
@@ -112,7 +91,7 @@ int verb_set_weight(struct ctl *ctl)
 		return ctl_usage(ctl, "WEIGHT: %s is more than %d", text, WEIGHT_MAX);
 	else
 		body = json_pack("{s:I}", "weight", (json_int_t)weight);
-	code = add_terms(ctl, body);
+	code = terms_add(ctl, body);
 	if (!code)
 		return patch(ctl, body);
 	json_decref(body);

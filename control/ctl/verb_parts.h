@@ -31,3 +31,26 @@
 	"TARGET is its name, its id, its key, or its address:port. If it stands in several "       \
 	"pools,\n"                                                                                 \
 	"--pool says which is meant."
+
+/* The row of a verb that stands with the proxy's own. */
+#define GUARD_VERB                                                                                 \
+	{                                                                                          \
+		.name = "guard", .group = "The proxy itself",                                      \
+		.doc = "what is dropped at the door; allow or deny a block of addresses there",    \
+		.more = "An entry goes before the configuration's on the same block, and lasts "   \
+			"until --for or\n--until, `remove`, or the proxy's end.",                  \
+		.examples = "sluicectl guard\n"                                                    \
+			    "sluicectl guard deny 192.0.2.0/24 --for 1h --why \"SYN flood\"\n"     \
+			    "sluicectl guard allow 198.51.100.7 --listener api\n"                  \
+			    "sluicectl guard remove 192.0.2.0/24",                                 \
+		.words = {{.name = "ACTION",                                                       \
+			   .kind = WORD_CHOICE,                                                    \
+			   .optional = true,                                                       \
+			   .choices = "show|allow|deny|remove"},                                   \
+			  {.name = "BLOCK", .kind = WORD_TEXT, .optional = true}},                 \
+		.options = {{"--listener", "NAME", WORD_LISTENER, .doc = "at this door alone"},    \
+			    FOR_OPTION,                                                            \
+			    UNTIL_OPTION,                                                          \
+			    {"--why", "TEXT", WORD_TEXT, .doc = "a note that `guard` shows"}},     \
+		.run = verb_guard,                                                                 \
+	}

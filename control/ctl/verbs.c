@@ -332,6 +332,7 @@ const struct verb verbs[] = {
 			  {.name = "NAME", .kind = WORD_LISTENER}},
 		.run = verb_listener,
 	},
+	GUARD_VERB,
 	{
 		.name = "reload",
 		.group = PROXY,

@@ -53,6 +53,9 @@ int verb_kill_session(struct ctl *ctl);
 int verb_listener(struct ctl *ctl);
 int verb_reload(struct ctl *ctl);
 
+/* verb_guard.c */
+int verb_guard(struct ctl *ctl);
+
 /* verb_import.c */
 int verb_import_haproxy(struct ctl *ctl);
 

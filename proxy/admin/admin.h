@@ -25,6 +25,7 @@
 
 struct addr;
 struct admin;
+struct admission;
 struct admin_conf;
 struct conf_errors;
 struct events;
@@ -65,7 +66,8 @@ struct admin_listener {
 struct admin_ops {
 	void *context;
 	struct registry *registry;
-	struct events *events; /* admin sets events_on_add() */
+	struct admission *admission; /* NULL: no guard is configured */
+	struct events *events;       /* admin sets events_on_add() */
 
 	void (*facts)(void *context, struct admin_facts *ret_facts);
 

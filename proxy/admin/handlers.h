@@ -45,6 +45,10 @@ void post_drain(struct desk *desk, struct request *request);
 void delete_drain(struct desk *desk, struct request *request);
 void post_reload(struct desk *desk, struct request *request);
 
+/* guard.c */
+void get_guard(struct desk *desk, struct request *request);
+void patch_guard(struct desk *desk, struct request *request);
+
 /* finding.c: what a request means. NULL with the answer given. */
 struct pool_record *find_pool(struct desk *desk, struct request *request, const char *name);
 struct target_record *find_target(struct desk *desk, struct request *request, const char *pool,

@@ -13,6 +13,9 @@ void metrics_process(struct exposition *out, const struct admin_ops *ops);
 /* What workers count, summed up, and how evenly they share the work. */
 void metrics_workers(struct exposition *out, const struct admin_ops *ops);
 
+/* What became of packets at the door. */
+void metrics_guard(struct exposition *out, const struct admin_ops *ops);
+
 void metrics_listeners(struct exposition *out, const struct admin_ops *ops);
 void metrics_pools(struct exposition *out, const struct admin_ops *ops);
 void metrics_targets(struct exposition *out, const struct admin_ops *ops);

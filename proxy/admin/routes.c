@@ -23,6 +23,8 @@ const struct route desk_routes[] = {
 	{METHOD_GET, "/v1/sessions", "pool target listener limit after sort", get_sessions, 0},
 	{METHOD_DELETE, "/v1/sessions/*", "rst", delete_session, 0},
 	{METHOD_GET, "/v1/events", "after limit wait_s pid", get_events, ROUTE_SLOW},
+	{METHOD_GET, "/v1/guard", NULL, get_guard, 0},
+	{METHOD_PATCH, "/v1/guard", NULL, patch_guard, ROUTE_BODY},
 	{METHOD_POST, "/v1/listeners/*/pause", NULL, post_pause, 0},
 	{METHOD_POST, "/v1/listeners/*/resume", NULL, post_resume, 0},
 	{METHOD_POST, "/v1/drain", NULL, post_drain, ROUTE_BODY},

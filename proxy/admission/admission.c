@@ -26,7 +26,7 @@ const char *const admission_verdict_names[GUARD_VERDICTS] = {
 	[GUARD_COOKIE_PROVED] = "cookie_proved",
 	[GUARD_COOKIE_REFUSED] = "cookie_refused",
 	[GUARD_STRAY] = "stray",
-	[GUARD_TRICKLED] = "trickled",
+	[GUARD_VOUCHED] = "vouched",
 	[GUARD_UNANSWERABLE] = "unanswerable",
 	[GUARD_MALFORMED] = "malformed",
 };

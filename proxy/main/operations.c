@@ -245,6 +245,7 @@ int operations_start(struct supervisor *sv)
 	const struct admin_ops ops = {
 		.context = sv,
 		.registry = sv->registry,
+		.admission = sv->admission,
 		.events = sv->events,
 		.facts = facts,
 		.snapshot = snapshot,

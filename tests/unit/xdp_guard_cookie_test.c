@@ -36,26 +36,6 @@ static void setup(void)
 	doors[0].cookies = GUARD_ALWAYS;
 }
 
-/* The first SYN of each second is the kernel's. */
-static void pass_trickle(void)
-{
-	ck_assert_uint_eq(meet_copy(syn_from(0, 1)), XDP_PASS);
-}
-
-/* Again, if a second has gone by meanwhile and this one was the kernel's. */
-static unsigned ask(struct frame *frame)
-{
-	struct frame before = *frame;
-	uint64_t trickled = counted(1, GUARD_TRICKLED);
-	unsigned action = meet(frame);
-
-	if (action == XDP_PASS && counted(1, GUARD_TRICKLED) > trickled) {
-		*frame = before;
-		action = meet(frame);
-	}
-	return action;
-}
-
 static const uint8_t *option_of(const struct frame *frame, uint8_t kind)
 {
 	const uint8_t *tcp = frame->bytes + frame->tcp;
@@ -105,6 +85,16 @@ static struct frame ack_to(const struct frame *asked, const struct frame *answer
 	return frame;
 }
 
+/* One of another port: the first cookie that comes back becomes a SYN. */
+static void vouch(void)
+{
+	struct frame asked = syn_from(0, 1), answer = asked;
+
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
+	ck_assert_uint_eq(meet_copy(ack_to(&asked, &answer, 0)), XDP_PASS);
+	ck_assert_uint_eq(counted(1, GUARD_VOUCHED), 1);
+}
+
 /* --- answers --- */
 
 START_TEST(a_syn_is_answered_with_sound_headers)
@@ -112,11 +102,9 @@ START_TEST(a_syn_is_answered_with_sound_headers)
 	struct frame asked = syn_from(_i, 40000), answer = asked;
 
 	open_guard();
-	pass_trickle();
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	check_answer(&asked, &answer);
 	ck_assert_uint_eq(counted(1, GUARD_COOKIE_SENT), 1);
-	ck_assert_uint_ge(counted(1, GUARD_TRICKLED), 1);
 }
 END_TEST
 
@@ -127,8 +115,7 @@ START_TEST(the_answer_offers_what_the_client_can)
 
 	open_guard();
 	ck_assert(guard_answers_fully(guard));
-	pass_trickle();
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	clock = option_of(&answer, 8);
 	scale = option_of(&answer, 3);
 	ck_assert_ptr_nonnull(option_of(&answer, 2));
@@ -147,10 +134,9 @@ START_TEST(options_may_come_in_any_order)
 	const uint8_t *clock;
 
 	open_guard();
-	pass_trickle();
 	add_options(&asked, unusual, sizeof(unusual));
 	answer = asked;
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	check_answer(&asked, &answer);
 	clock = option_of(&answer, 8);
 	ck_assert_ptr_nonnull(clock);
@@ -165,10 +151,9 @@ START_TEST(without_timestamps_there_is_the_mss_alone)
 	struct frame asked = segment(clients[_i], servers[_i], 40000, PORT, SYN), answer;
 
 	open_guard();
-	pass_trickle();
 	add_options(&asked, "\2\4\5\xb4\1\3\3\7", 8);
 	answer = asked;
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	check_answer(&asked, &answer);
 	ck_assert_uint_eq(answer.size - answer.tcp, 24);
 }
@@ -181,8 +166,7 @@ START_TEST(nor_is_there_more_where_clocks_have_secret_offsets)
 	set_sysctl("/proc/sys/net/ipv4/tcp_timestamps", "1");
 	open_guard();
 	ck_assert(!guard_answers_fully(guard));
-	pass_trickle();
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	check_answer(&asked, &answer);
 	ck_assert_uint_eq(answer.size - answer.tcp, 24);
 }
@@ -194,10 +178,9 @@ START_TEST(broken_options_are_read_as_far_as_they_go)
 	struct frame asked = segment(clients[_i], servers[_i], 40000, PORT, SYN), answer;
 
 	open_guard();
-	pass_trickle();
 	add_options(&asked, "\4\2\1\1\x08\xff\0\0", 8);
 	answer = asked;
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	check_answer(&asked, &answer);
 }
 END_TEST
@@ -208,11 +191,10 @@ START_TEST(an_answer_keeps_its_vlan)
 	struct frame asked = syn_from(0, 40000), answer;
 
 	open_guard();
-	pass_trickle();
 	insert_bytes(&asked, 14, tag, sizeof(tag));
 	put16(asked.bytes + 12, 0x8100);
 	answer = asked;
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	ck_assert_int_eq(memcmp(answer.bytes + 12, asked.bytes + 12, 6), 0);
 	check_answer(&asked, &answer);
 }
@@ -223,11 +205,10 @@ START_TEST(a_syn_with_ip_options_gets_no_answer_and_no_way_round)
 	struct frame frame = syn_from(0, 40000);
 
 	open_guard();
-	pass_trickle();
 	insert_bytes(&frame, 34, "\1\1\1\1", 4);
 	frame.bytes[14] = 0x46;
 	set_length(&frame);
-	ck_assert_uint_eq(ask(&frame), XDP_DROP);
+	ck_assert_uint_eq(meet(&frame), XDP_DROP);
 	ck_assert_uint_eq(counted(1, GUARD_UNANSWERABLE), 1);
 }
 END_TEST
@@ -239,10 +220,33 @@ START_TEST(who_comes_back_with_the_cookie_is_let_in)
 	struct frame asked = syn_from(_i, 40000), answer = asked;
 
 	open_guard();
-	pass_trickle();
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
+	vouch();
 	ck_assert_uint_eq(meet_copy(ack_to(&asked, &answer, 0)), XDP_PASS);
 	ck_assert_uint_eq(counted(1, GUARD_COOKIE_PROVED), 1);
+}
+END_TEST
+
+/* The kernel believes cookies only after a SYN of somebody whom it can answer. */
+START_TEST(the_first_who_proves_himself_asks_the_kernel)
+{
+	struct frame asked = syn_from(_i, 40000), answer = asked, ack;
+	uint8_t *tcp;
+
+	open_guard();
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
+	ack = ack_to(&asked, &answer, 0);
+	tcp = ack.bytes + ack.tcp;
+	put16(tcp + 16, ~tcp_sum(&ack) & 0xffff);
+	ck_assert_uint_eq(tcp_sum(&ack), 0xffff);
+	ck_assert_uint_eq(meet(&ack), XDP_PASS);
+	ck_assert_uint_eq(tcp[13], SYN);
+	ck_assert_uint_eq(get32(tcp + 4), get32(asked.bytes + asked.tcp + 4));
+	ck_assert_uint_eq(tcp_sum(&ack), 0xffff);
+	ck_assert_uint_eq(counted(1, GUARD_VOUCHED), 1);
+	ack = ack_to(&asked, &answer, 0);
+	ck_assert_uint_eq(meet(&ack), XDP_PASS);
+	ck_assert_uint_eq(ack.bytes[ack.tcp + 13], ACK);
 }
 END_TEST
 
@@ -251,8 +255,7 @@ START_TEST(wrong_cookies_are_strays_at_first_and_then_refused)
 	struct frame asked = syn_from(_i, 40000), answer = asked;
 
 	open_guard();
-	pass_trickle();
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
 	for (uint32_t i = 1; i <= 4 * STRAYS; i++)
 		meet_copy(ack_to(&asked, &answer, i << 25 | i));
 	ck_assert_uint_ge(counted(1, GUARD_STRAY), STRAYS);
@@ -270,13 +273,13 @@ START_TEST(amid_a_flood_a_source_is_charged_when_it_comes_back)
 	doors[0].syn_rate = 1;
 	doors[0].syn_burst = BURST;
 	open_guard();
-	pass_trickle();
 	for (unsigned i = 0; i < 5 * BURST; i++) {
 		struct frame other = syn_from(_i, 41000 + i);
 
-		ck_assert_uint_eq(ask(&other), XDP_TX);
+		ck_assert_uint_eq(meet(&other), XDP_TX);
 	}
-	ck_assert_uint_eq(ask(&answer), XDP_TX);
+	ck_assert_uint_eq(meet(&answer), XDP_TX);
+	vouch();
 	ack = ack_to(&asked, &answer, 0);
 	for (int i = 0; i < BURST; i++)
 		ck_assert_uint_eq(meet_copy(ack), XDP_PASS);
@@ -325,8 +328,21 @@ START_TEST(cookies_begin_with_the_flood_and_not_before)
 	for (unsigned i = 0; i < 50; i++)
 		answered += meet_copy(syn_from(_i, 41000 + i)) == XDP_TX;
 	ck_assert_uint_gt(answered, 30);
-	ck_assert_uint_ge(counted(1, GUARD_TRICKLED), 1);
-	/* Before there was a flood nobody asked for cookies. */
+	/* What comes behind a lost packet is none of the kernel's, which would end it with RST. */
+	ck_assert_uint_eq(meet_copy(segment(clients[_i], servers[_i], 40000, PORT, ACK)), XDP_DROP);
+	ck_assert_uint_eq(counted(1, GUARD_COOKIE_REFUSED), 1);
+	ck_assert_uint_eq(counted(1, GUARD_STRAY), 0);
+}
+END_TEST
+
+START_TEST(before_a_flood_nobody_asks_for_cookies)
+{
+	doors[0].cookies = GUARD_UNDER_FLOOD;
+	doors[0].flood_rate = 10;
+	open_guard();
+	for (int i = 0; i < 4 * STRAYS; i++)
+		ck_assert_uint_eq(meet_copy(segment(clients[_i], servers[_i], 40000, PORT, ACK)),
+				  XDP_PASS);
 	ck_assert_uint_eq(counted(1, GUARD_COOKIE_REFUSED), 0);
 }
 END_TEST
@@ -337,12 +353,10 @@ START_TEST(a_dry_run_answers_nobody)
 
 	doors[0].dry_run = true;
 	open_guard();
-	pass_trickle();
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_uint_eq(meet_copy(syn_from(0, 41000 + i)), XDP_PASS);
 	guard_read(guard, 1, &counts);
-	ck_assert_uint_eq(counts.dry[GUARD_COOKIE_SENT] + counts.dry[GUARD_TRICKLED], 11);
-	ck_assert_uint_ge(counts.dry[GUARD_COOKIE_SENT], 9);
+	ck_assert_uint_eq(counts.dry[GUARD_COOKIE_SENT], 10);
 }
 END_TEST
 
@@ -376,10 +390,12 @@ int main(void)
 	tcase_add_test(tcase, an_answer_keeps_its_vlan);
 	tcase_add_test(tcase, a_syn_with_ip_options_gets_no_answer_and_no_way_round);
 	tcase_add_loop_test(tcase, who_comes_back_with_the_cookie_is_let_in, 0, 2);
+	tcase_add_loop_test(tcase, the_first_who_proves_himself_asks_the_kernel, 0, 2);
 	tcase_add_loop_test(tcase, wrong_cookies_are_strays_at_first_and_then_refused, 0, 2);
 	tcase_add_loop_test(tcase, amid_a_flood_a_source_is_charged_when_it_comes_back, 0, 2);
 	tcase_add_test(tcase, packets_of_a_connection_pass_amid_a_flood);
 	tcase_add_loop_test(tcase, cookies_begin_with_the_flood_and_not_before, 0, 2);
+	tcase_add_loop_test(tcase, before_a_flood_nobody_asks_for_cookies, 0, 2);
 	tcase_add_test(tcase, a_dry_run_answers_nobody);
 	tcase_add_test(tcase, without_the_kernels_belief_cookies_are_refused_with_the_remedy);
 	srunner_run_all(runner, CK_ENV);

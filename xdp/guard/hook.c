@@ -138,6 +138,8 @@ static int link_of(struct guard *guard, struct guard_attached *attached)
 
 	if (fd != -ENOENT)
 		return fd;
+	if (attached->hook.mode == GUARD_AUTO && surroundings_is_veth(attached->hook.name))
+		attached->hook.mode = GUARD_GENERIC;
 	if (attached->hook.mode != GUARD_GENERIC)
 		fd = make_link(guard, attached->ifindex, GUARD_NATIVE);
 	if (fd < 0 && attached->hook.mode != GUARD_NATIVE && fd != -EBUSY && fd != -EPERM)

@@ -71,5 +71,9 @@ bool surroundings_have_cookies(void);
  * found out. */
 uint8_t surroundings_window_scale(uint32_t receive_buffer);
 
+/* One of a pair of virtual devices: what is answered from within its driver arrives only if the
+ * other end has an XDP program too (veth_xdp_flush() of the kernel). */
+bool surroundings_is_veth(const char *interface);
+
 /* What may be sent to us by this interface. */
 void surroundings_mss(const char *interface, struct guard_interface *ret_mss);

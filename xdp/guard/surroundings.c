@@ -11,6 +11,8 @@
 
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -117,4 +119,19 @@ void surroundings_mss(const char *interface, struct guard_interface *ret_mss)
 		close(fd);
 	*ret_mss = (struct guard_interface){.mss4 = (__u16)(mtu - IP4_TCP),
 					    .mss6 = (__u16)(mtu - IP6_TCP)};
+}
+
+bool surroundings_is_veth(const char *interface)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (char *)&info};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is = false;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (fd >= 0) {
+		is = !ioctl(fd, SIOCETHTOOL, &request) && !strcmp(info.driver, "veth");
+		close(fd);
+	}
+	return is;
 }

@@ -62,7 +62,7 @@ static const struct schema_key interface_keys[] = {
 	 .kind = SCHEMA_ENUM,
 	 .values = "auto|native|generic",
 	 .fallback = "auto",
-	 .doc = "in its driver, or behind it; auto: in the driver if it can"},
+	 .doc = "in its driver, or behind it; auto: in the driver if it can, and not of veth"},
 };
 static const struct schema_map interface_map = {.noun = "interface",
 						.shorthand = "name",
