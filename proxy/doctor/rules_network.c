@@ -60,7 +60,7 @@ static void judge_ports(const struct doctor_facts *facts, const struct doctor_ni
 		return;
 	doctor_say(ret, high - low + 1 < PORTS_USUAL ? DOCTOR_WARN : DOCTOR_OK,
 		   "%lld-%lld: %lld connections to one target from one address", (long long)low,
-		   (long long)high, (long long)(high - low + 1));
+		   (long long)high, (long long)high - (long long)low + 1);
 }
 
 static void judge_time_wait(const struct doctor_facts *facts, const struct doctor_nic *nic,

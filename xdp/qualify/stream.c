@@ -49,7 +49,8 @@ ssize_t stream_receive(struct rig *rig, unsigned leg)
 	for (ssize_t i = 0; i < got; i++)
 		if (piece[i] != byte_at(rig->received[leg] + (uint64_t)i, leg))
 			return rig_fail(rig, "byte %llu is not what was sent",
-					(unsigned long long)(rig->received[leg] + (uint64_t)i));
+					(unsigned long long)rig->received[leg] +
+						(unsigned long long)i);
 	rig->received[leg] += (uint64_t)got;
 	return got;
 }
@@ -124,8 +125,9 @@ int stream_pump(struct rig *rig, const uint64_t bytes[LEGS])
 			ready[leg] = watch(rig, leg, until);
 		if (poll(ready, LEGS, RIG_PATIENCE_MS) < 1)
 			return rig_fail(rig, "%llu of %llu bytes came",
-					(unsigned long long)(rig->received[CLIENT] +
-							     rig->received[BACKEND]),
-					(unsigned long long)(until[CLIENT] + until[BACKEND]));
+					(unsigned long long)rig->received[CLIENT] +
+						(unsigned long long)rig->received[BACKEND],
+					(unsigned long long)until[CLIENT] +
+						(unsigned long long)until[BACKEND]);
 	}
 }
