@@ -19,6 +19,7 @@ struct feed_set;
 struct journal;
 struct lifecycle;
 struct loop;
+struct queue;
 struct serve;
 
 struct serve_conf {
@@ -27,6 +28,7 @@ struct serve_conf {
 	struct journal *journal;
 	const struct aws_hub *hub;          /* NULL: no AWS */
 	struct lifecycle *const *lifecycle; /* where it will be, or NULL */
+	struct queue *const *queue;         /* the same of the queue */
 	const char *socket;                 /* path; NULL: none */
 	uint32_t mode;                      /* of its file */
 	const char *http;                   /* address and port; NULL: none */

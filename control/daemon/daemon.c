@@ -156,6 +156,7 @@ static int open_serve(struct daemon *daemon)
 				  .journal = daemon->journal,
 				  .hub = daemon->hub,
 				  .lifecycle = &daemon->lifecycle,
+				  .queue = &daemon->queue,
 				  .socket = settings->socket,
 				  .mode = settings->socket_mode,
 				  .http = settings->http,

@@ -10,6 +10,7 @@
 #include "control/feed.h"
 #include "control/lifecycle.h"
 #include "control/link.h"
+#include "control/queue.h"
 #include "control/serve/desk.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/jot.h"
@@ -100,6 +101,13 @@ static json_t *credentials_json(const struct aws *aws)
 		    jot_text(expires_wall_us ? timestamp_format(expires_wall_us, text) : NULL)});
 }
 
+static json_t *queue_json(const struct desk *desk)
+{
+	struct queue *const *queue = desk->conf.queue;
+
+	return queue && *queue ? queue_describe(*queue) : json_null();
+}
+
 static json_t *lifecycle_json(const struct desk *desk)
 {
 	struct lifecycle *const *lifecycle = desk->conf.lifecycle;
@@ -121,6 +129,7 @@ json_t *serve_describe(const struct desk *desk)
 		   {"not_ready_reason", jot_text(ready ? NULL : why)}, {"proxy", proxy_json(desk)},
 		   {"region", jot_text(aws ? aws_region(aws) : NULL)},
 		   {"credentials", credentials_json(aws)}, {"lifecycle", lifecycle_json(desk)},
+		   {"queue", queue_json(desk)},
 		   {"fleet_size", json_integer(desk->conf.feeds->fleet_size)},
 		   {"feeds", feeds_json(desk->conf.feeds)});
 }

@@ -116,6 +116,8 @@ def test_a_hook_waits_as_long_as_a_session_lasts(strict, node):
     here.proxy.wait_event("drain_sessions")
     here.holds_until(lambda: len(said(strict, "heartbeat")) >= 3, "heartbeats come")
     assert said(strict, "CONTINUE") == []
+    seen = here.daemon.discovery()["lifecycle"]
+    assert (seen["phase"], seen["group"], seen["hook"]) == ("draining", "web", "leave")
     here.leave()
     done = eventually(lambda: said(strict, "CONTINUE"), "the action is completed", 15)
     assert done == [

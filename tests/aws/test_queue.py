@@ -141,6 +141,8 @@ def test_what_was_made_is_taken_back_at_the_end(moto, pair, fleet, wires):
     tags = wires.sqs.list_queue_tags(QueueUrl=url)["Tags"]
     assert tags[TAG_TOPIC] == wires.topic and abs(int(tags[TAG_SEEN]) - time.time()) < 60
     assert wires.endpoints() == [wires.arn(url)]
+    said = both.daemon.discovery()["queue"]
+    assert said == {"url": url, "own": True, "healthy": True, "messages": 0, "problem": None}
     both.daemon.stop()
     assert both.daemon.events("queue_deleted")
     assert wires.queues() == [] and wires.endpoints() == []

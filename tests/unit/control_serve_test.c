@@ -5,6 +5,7 @@
  */
 /* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=log_event,--wrap=visitor_answered */
 #include "control/lifecycle.h"
+#include "control/queue.h"
 #include "control/serve/desk.h"
 #include "proxy/base/http/door.h"
 #include "tests/unit/control_feed_rig.h"
@@ -34,6 +35,12 @@ int64_t link_pid(const struct link *link)
 
 /* Nobody's instance ends here. */
 json_t *lifecycle_describe(const struct lifecycle *lifecycle)
+{
+	return json_object();
+}
+
+/* Nor is there a queue. */
+json_t *queue_describe(const struct queue *queue)
 {
 	return json_object();
 }
