@@ -146,6 +146,8 @@ struct offload_ticket {
 	int fds[2];       /* the owner's, until GONE */
 	uint64_t seen[2]; /* bytes of each leg that the owner has accounted for */
 	uint8_t phase;    /* enum offload_phase */
+	bool is_over;     /* its slot may be another's: `last` is what there was to see */
+	struct flow_view last;
 	struct flow_note note;
 };
 

@@ -182,23 +182,25 @@ void offload_abort(struct offload_ticket *ticket)
 
 void offload_look(const struct offload_ticket *ticket, struct flow_view *ret_view)
 {
-	flow_look(ticket->door->offload->engine, ticket->index, ret_view);
+	if (ticket->is_over)
+		*ret_view = ticket->last;
+	else
+		flow_look(ticket->door->offload->engine, ticket->index, ret_view);
 }
 
 static void on_back(struct offload_door *door, struct offload_ticket *ticket, const int fds[2])
 {
-	void *owner = ticket->owner;
-
-	free_ticket(ticket);
-	if (owner && fds[0] >= 0) {
-		door->owner.on_back(owner, fds);
+	if (ticket->owner && fds[0] >= 0) {
+		door->owner.on_back(ticket->owner, fds);
+		free_ticket(ticket);
 		return;
 	}
 	for (unsigned leg = 0; leg < 2; leg++)
 		if (fds[leg] >= 0)
 			close(fds[leg]);
-	if (owner)
-		door->owner.on_end(owner, OFFLOAD_END_CLIENT_RST);
+	if (ticket->owner)
+		door->owner.on_end(ticket->owner, OFFLOAD_END_CLIENT_RST);
+	free_ticket(ticket);
 }
 
 static void on_over(struct offload_door *door, struct offload_ticket *ticket, enum offload_end how)
@@ -219,6 +221,12 @@ static void on_adopt(struct offload_door *door, struct offload_ticket *ticket)
 		offload_abort(ticket);
 }
 
+static void note_last(struct offload_ticket *ticket, const struct flow_view *view)
+{
+	ticket->last = *view;
+	ticket->is_over = true;
+}
+
 static void obey(struct offload_door *door, const struct offload_message *message, const int fds[2])
 {
 	struct offload_ticket *ticket = message->ticket;
@@ -229,6 +237,7 @@ static void obey(struct offload_door *door, const struct offload_message *messag
 		break;
 	case OFFLOAD_LOST:
 	case OFFLOAD_BACK:
+		note_last(ticket, &message->view);
 		on_back(door, ticket, fds);
 		break;
 	case OFFLOAD_BUSY:
@@ -240,6 +249,7 @@ static void obey(struct offload_door *door, const struct offload_message *messag
 		on_adopt(door, ticket);
 		break;
 	case OFFLOAD_OVER:
+		note_last(ticket, &message->view);
 		on_over(door, ticket, (enum offload_end)message->end);
 		break;
 	}

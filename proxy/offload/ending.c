@@ -66,6 +66,7 @@ static void end(struct offload *offload, struct grave *grave, enum offload_end h
 {
 	struct offload_message message = {.op = OFFLOAD_OVER, .ticket = grave->ticket, .end = how};
 
+	flow_look(offload->engine, grave->index, &message.view);
 	keeper_linger(offload, grave);
 	offload_note(offload, OFFLOAD_ENDED);
 	atomic_fetch_sub_explicit(&offload->open, 1, memory_order_relaxed);

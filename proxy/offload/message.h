@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "proxy/base/list.h"
+#include "xdp/flow.h"
 
 struct offload_ticket;
 
@@ -29,10 +30,11 @@ enum offload_op {
 
 struct offload_message {
 	struct offload_ticket *ticket;
-	uint32_t op;      /* enum offload_op */
-	uint32_t refusal; /* OFFLOAD_INSERTED: enum flow_refusal */
-	uint32_t end;     /* OFFLOAD_OVER: enum offload_end */
-	uint32_t index;   /* OFFLOAD_CANCEL: of its flows, as the ticket is gone */
+	uint32_t op;           /* enum offload_op */
+	uint32_t refusal;      /* OFFLOAD_INSERTED: enum flow_refusal */
+	uint32_t end;          /* OFFLOAD_OVER: enum offload_end */
+	uint32_t index;        /* OFFLOAD_CANCEL: of its flows, as the ticket is gone */
+	struct flow_view view; /* OFFLOAD_LOST, _BACK, _OVER: the last, as its slot is gone */
 };
 
 /* What waits because the pair is full, in order. */

@@ -114,7 +114,7 @@ static int find_estates(struct pinning *pins)
 	if (!dir)
 		return -errno;
 	while (pins->estate_count < ESTATES_MAX && (entry = readdir(dir))) {
-		struct pin_dir estate;
+		struct pin_dir estate = {.since_us = 0};
 
 		if (read_name(entry->d_name, &estate.since_us) &&
 		    set_path(&estate, pins->root, entry->d_name) && lock(&estate))

@@ -112,6 +112,7 @@ void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const i
 	if (!err)
 		err = flow_bury(offload->engine, ticket->index, fds);
 	if (err) {
+		flow_look(offload->engine, grave->index, &lost.view);
 		keeper_tell(offload, grave->worker, &lost, fds[0] < 0 ? NULL : fds);
 		for (unsigned leg = 0; leg < 2; leg++)
 			if (fds[leg] >= 0)

@@ -59,6 +59,7 @@ static void rebuild(struct offload *offload, struct grave *grave)
 	}
 	atomic_fetch_sub_explicit(&offload->open, 1, memory_order_relaxed);
 	offload_note(offload, OFFLOAD_RECALLED);
+	flow_look(offload->engine, grave->index, &message.view);
 	grave_clear(offload, grave);
 	if (!grave->aborting) {
 		keeper_tell(offload, grave->worker, &message, fds);

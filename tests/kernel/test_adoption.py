@@ -2,14 +2,17 @@
 """A proxy dies; the connections that the kernel carries do not, and the next process has them."""
 
 import errno
+import random
 import socket
+import time
 
 import pytest
-from harness.peers import read_all, read_until_reset, reset
-from harness.survivors import Dynasty, PinRoom, Stream, goes_on
+from harness.peers import echo, read_all, read_until_reset, reset
+from harness.survivors import Crowd, Dynasty, PinRoom, Stream, goes_on
 from harness.wait import eventually
 
 MB = 1_000_000
+LIVES = 25  # of each of four dynasties
 FIRST = 1000  # bytes each way that Spliced.promote() moves
 
 
@@ -178,4 +181,75 @@ def test_a_successor_begins_its_own_while_the_old_keeps_its_own(dynasty, serve):
     goes_on(*new, moved)
     for sock in new:
         sock.close()
+    line.stop()
+
+
+def talk(sock, _index):
+    """Echo, however it ends; a client that is gone for good has said so long before."""
+    sock.settimeout(30)
+    echo(sock, _index)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_crash_in_the_middle_of_anything_makes_a_connection_hang(dynasty, serve, seed):
+    line = dynasty(drain_timeout="0s")
+    backend = serve(line, talk)
+    rng = random.Random(seed)
+    crowd = Crowd(line, 12, seed)
+    for _ in range(LIVES):
+        time.sleep(rng.random() * 0.15)  # the point of the test: any moment will do
+        line.crash()
+        line.succeed()
+    outcomes = crowd.stop()
+    assert outcomes["wrong"] == outcomes["hung"] == 0, outcomes
+    assert outcomes["done"] > 10 and outcomes["ended"], outcomes
+    eventually(lambda: not backend.busy(), "no backend waits for a client that is gone", 10)
+    eventually(lambda: not line.sessions(), "no session is left", 10)
+    line.stop()
+
+
+def test_a_thousand_are_adopted(dynasty, serve):
+    line = dynasty(drain_timeout="0s")
+    server = serve(line)
+    pairs = [line.pair(server) for _ in range(1000)]
+    moved = {pair: goes_on(*pair, 0, 100) for pair in pairs}
+    line.wait_offloaded(1000, within=30)
+    line.crash()
+    line.succeed()
+    line.wait_offloaded(1000)
+    for pair in pairs:
+        goes_on(*pair, moved[pair], 100)
+    for pair in pairs[:500]:
+        for sock in pair:
+            sock.close()
+    line.proxy.wait_flows(500, reason="client_fin")
+    line.wait_offloaded(500)
+    line.stop()
+    for pair in pairs[500:]:
+        assert read_all(pair[0]) == read_all(pair[1]) == b""
+        for sock in pair:
+            sock.close()
+
+
+def test_the_flows_of_two_that_died_go_on_in_one(dynasty, serve):
+    line = dynasty(drain_timeout="30s")
+    server = serve(line)
+    old = line.promote(server)
+    first = line.proxy
+    line.succeed("--replace")
+    new = line.pair(server)
+    moved = goes_on(*new, 0)
+    line.wait_offloaded()
+    first.kill()
+    line.crash()
+    assert len(line.room.directories()) == 2
+    goes_on(*old, FIRST)
+    line.succeed()
+    line.wait_offloaded(2)
+    assert len(line.room.directories()) == 1
+    goes_on(*old, FIRST + 20_000)
+    goes_on(*new, moved)
+    for sock in (*old, *new):
+        sock.close()
+    line.proxy.wait_flows(2, reason="client_fin")
     line.stop()

@@ -56,10 +56,11 @@ static void put_nic(const char *name, const char *flags, const char *driver)
 	put(path, "9001\n");
 	snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-0/rps_cpus", name);
 	put(path, "0\n");
+	if (!driver)
+		return;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/device/driver", name);
 	snprintf(link, sizeof(link), "../../bus/pci/drivers/%s", driver);
-	if (driver)
-		put_link(path, link);
+	put_link(path, link);
 }
 
 static void begin(void)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that die and are followed by others, on a bpffs of their own."""
 
+import collections
 import itertools
 import os
+import random
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from .conf import to_yaml
@@ -130,3 +133,74 @@ class Stream:
         for thread in self._threads:
             thread.join(40)
         assert not self._problems and self.received == self.count, (self._problems, self.received)
+
+
+class Ended(Exception):
+    """A connection is over, with RST or FIN, before all that it had to say was answered."""
+
+
+class Crowd:
+    """Clients of an echo that come, talk a while, and go; counted by what became of them."""
+
+    def __init__(self, line, count, seed, patience=20.0):
+        self.line, self.patience = line, patience
+        self.outcomes = collections.Counter()
+        self._going = True
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._live, args=(random.Random(f"{seed} {i}"),), daemon=True)
+            for i in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _note(self, outcome):
+        with self._lock:
+            self.outcomes[outcome] += 1
+
+    def _live(self, rng):
+        while self._going:
+            try:
+                sock = self.line.connect(timeout=self.patience)
+            except OSError:
+                self._note("refused")
+                time.sleep(0.01)  # nobody is there for a while
+                continue
+            with sock:
+                self._note(self._visit(sock, rng))
+
+    def _visit(self, sock, rng):
+        offset = 0
+        try:
+            for _ in range(rng.randrange(1, 80)):
+                count = rng.randrange(1, 4000)
+                self._ask(sock, pattern(count, offset))
+                offset += count
+                if not rng.randrange(4):
+                    time.sleep(rng.random() * 0.02)
+            return "done"
+        except TimeoutError:
+            return "hung"
+        except (Ended, ConnectionError):
+            return "ended"
+        except AssertionError:
+            return "wrong"
+
+    @staticmethod
+    def _ask(sock, data):
+        sock.sendall(data)
+        at = 0
+        while at < len(data):
+            part = sock.recv(65536)
+            if not part:
+                raise Ended
+            assert data[at : at + len(part)] == part
+            at += len(part)
+
+    def stop(self):
+        """Nobody new; those that are there finish. What became of all."""
+        self._going = False
+        for thread in self._threads:
+            thread.join(self.patience + 5)
+            assert not thread.is_alive(), "a client hangs"
+        return self.outcomes

@@ -212,6 +212,10 @@ class Backend:
         finally:
             sock.close()
 
+    def busy(self):
+        """How many handlers have not ended."""
+        return sum(thread.is_alive() for thread in self._threads)
+
     def close(self):
         self._closing = True
         try:
