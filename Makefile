@@ -43,7 +43,7 @@ CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
 CON_OBJ  := $(CON_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c,$(wildcard tests/lib/*.c)))
+TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net kernel aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
@@ -68,7 +68,7 @@ net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections
 		$(PYTEST) -n 4 --dist loadfile -m "not soak and not alone" tests/net || failed=1; \
 		$(PYTEST) -m "alone and not soak" tests/net || failed=1; exit $$failed
 
-kernel: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
+kernel: all $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/kernel
 
 aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
@@ -138,6 +138,7 @@ TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUIL
             SLUICECTL_BIN="$(abspath $(BUILD)/sluicectl)" \
             SLUICE_CONTROL_BIN="$(abspath $(BUILD)/sluice-control)" \
             SLUICE_HASTEN_BIN="$(abspath $(BUILD)/hasten/sluice-control)" \
+            SLUICE_DELAY_BIN="$(abspath $(BUILD)/delay/sluice)" \
             SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
             BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(UNRANDOM)" \
             $(if $(SANITIZE),SLUICE_SANITIZE="$(SANITIZE)" SLUICE_SECCOMP=off SLUICE_PATIENCE=4) \
@@ -153,6 +154,13 @@ $(BUILD)/fault/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/fault.o $(BUILD)/libsluice
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+
+# The same objects, with pauses at the steps of a promotion; tests/lib/delay.c.
+DELAYS := getsockopt setsockopt sendmsg
+$(BUILD)/delay/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/delay.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(DELAYS:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 
 $(BUILD)/libsluice.a: $(LIB_OBJ) $(XDP_OBJ)
 	$(call say,AR,$@)

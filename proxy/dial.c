@@ -52,6 +52,8 @@ static void set_options(int fd, const struct dial_request *request)
 	if (tcp->congestion)
 		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
 					   (socklen_t)strlen(tcp->congestion)));
+	if (request->mss)
+		set_int(fd, IPPROTO_TCP, TCP_MAXSEG, request->mss);
 	if (request->fast_open)
 		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
 }

@@ -19,6 +19,7 @@ struct dial_request {
 	const struct addr *from; /* source address, or NULL for the kernel's choice */
 	const struct tcp_conf *tcp;
 	uint32_t inflight; /* sessions on this target now, over all workers */
+	uint16_t mss;      /* what it may send at most in one segment, 0: what fits our way */
 	bool fast_open;    /* TCP_FASTOPEN_CONNECT: client bytes are there to go with the SYN */
 };
 

@@ -233,6 +233,8 @@ static void put_addr(struct line *line, const struct addr *addr)
 
 static const char *relay_name(const struct flow_record *record)
 {
+	if (record->offloaded_bytes)
+		return "flow";
 	if (!record->spliced_bytes)
 		return "copy";
 	return record->spliced_bytes < record->client_bytes + record->backend_bytes ? "mixed"

@@ -52,7 +52,6 @@ struct offload_conf {
 	unsigned workers;
 	const char *pin_path; /* on bpffs, each process has a directory there; NULL: flows end
 				 with the process */
-	uint64_t min_free_fds;
 };
 
 enum offload_count {
@@ -71,7 +70,8 @@ extern const char *const offload_count_names[OFFLOAD_COUNTS];
 struct offload_counts {
 	uint64_t counts[OFFLOAD_COUNTS];
 	uint64_t refusals[FLOW_REFUSALS];
-	uint64_t open; /* now */
+	uint64_t open;  /* now */
+	uint64_t limit; /* of open ones */
 };
 
 /* Try the way by `hook` on connections of our own, in network namespaces that nobody else sees;
@@ -120,13 +120,14 @@ struct offload_owner {
 	void (*on_gone)(void *owner);
 	/* Not now, or never; the ticket is gone. */
 	void (*on_refused)(void *owner, enum flow_refusal why);
-	/* Sockets again; the ticket is gone. */
-	void (*on_back)(void *owner, const int fds[2]);
+	/* Sockets again; the ticket is gone when this returns. `odd`: nobody asked for it, there
+	 * were packets that the kernel cannot translate. */
+	void (*on_back)(void *owner, const int fds[2], bool odd);
 	/* It cannot come back now (bytes are under way): it stays. */
 	void (*on_stay)(void *owner);
 	/* One that ran before this process did, GONE: the owner it gets, or NULL (it is reset). */
 	void *(*on_adopt)(struct loop *loop, struct offload_ticket *ticket);
-	/* It is over; the ticket is gone. */
+	/* It is over; the ticket is gone when this returns. */
 	void (*on_end)(void *owner, enum offload_end how);
 };
 
@@ -155,6 +156,9 @@ struct offload_ticket {
 int offload_door_open(struct offload *offload, unsigned worker, struct loop *loop,
 		      const struct offload_owner *owner, struct offload_door **ret_door);
 void offload_door_close(struct offload_door *door); /* accepts NULL */
+
+/* What the peer of a connected socket said that it takes in one segment; 0: not known. */
+uint16_t offload_mss(int fd);
 
 /* Addresses and fds of both legs (0: client). The note's texts and figures are the owner's to give;
  * its snapshots and times are not. FLOW_FINE: on its way, the ticket is in *ret_ticket; else

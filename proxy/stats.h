@@ -55,8 +55,9 @@ struct worker_counts {
 	uint64_t probes;
 	uint64_t client_received_bytes;
 	uint64_t client_sent_bytes;
-	uint64_t spliced_bytes; /* of both directions, the rest was copied */
-	uint64_t accept_pauses; /* the listener rested for want of fds */
+	uint64_t spliced_bytes;   /* of both directions, the rest was copied */
+	uint64_t offloaded_bytes; /* of both directions: the kernel's doing alone */
+	uint64_t accept_pauses;   /* the listener rested for want of fds */
 	uint64_t source_port_exhausted;
 	uint64_t buffer_bytes;    /* gauge: parked in chunks */
 	uint64_t buffer_refusals; /* reads postponed because `buffers` was reached */

@@ -30,6 +30,7 @@ static const struct {
 	{"client_received_bytes", offsetof(struct worker_counts, client_received_bytes)},
 	{"client_sent_bytes", offsetof(struct worker_counts, client_sent_bytes)},
 	{"spliced_bytes", offsetof(struct worker_counts, spliced_bytes)},
+	{"offloaded_bytes", offsetof(struct worker_counts, offloaded_bytes)},
 	{"accept_pauses", offsetof(struct worker_counts, accept_pauses)},
 	{"source_port_exhausted", offsetof(struct worker_counts, source_port_exhausted)},
 	{"buffer_bytes", offsetof(struct worker_counts, buffer_bytes)},

@@ -110,6 +110,7 @@ enum flow_refusal flow_judge(const struct flow_legs *legs);
 /* A slot, as the index of its first flow (always even); its serial is new. -ENOSPC. */
 int flow_take(struct flow_engine *engine, uint32_t *ret_index);
 void flow_give_back(struct flow_engine *engine, uint32_t index);
+uint32_t flow_used(const struct flow_engine *engine); /* slots that are taken */
 
 /* Write both flows: ACTIVE, kernel pending. */
 void flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
@@ -149,7 +150,8 @@ struct flow_view {
 	bool fin[2];
 	uint8_t first_fin; /* 1 + leg; 0: none yet */
 	bool rst[2];
-	bool closed; /* both FINs acknowledged */
+	bool owes[2]; /* that leg's peer has not acknowledged all that was sent to it */
+	bool closed;  /* both FINs acknowledged */
 };
 
 void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);

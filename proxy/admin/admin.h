@@ -23,6 +23,7 @@
 #include "proxy/session_info.h"
 #include "proxy/stats.h"
 
+struct offload_counts;
 struct addr;
 struct admin;
 struct admission;
@@ -76,6 +77,9 @@ struct admin_ops {
 
 	/* Of listener `index` of the snapshot's configuration. */
 	void (*listener)(void *context, size_t index, struct admin_listener *ret_listener);
+
+	/* What became of offered sessions. False: there is no offload. */
+	bool (*offload)(void *context, struct offload_counts *ret_counts);
 
 	/* Somebody looks at gauges that take time to fill (targets' source ports): have them filled
 	 * soon, and again while somebody keeps looking. */

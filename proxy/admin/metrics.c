@@ -18,6 +18,7 @@ char *metrics_text(const struct admin_ops *ops)
 
 	metrics_process(&out, ops);
 	metrics_workers(&out, ops);
+	metrics_offload(&out, ops);
 	metrics_listeners(&out, ops);
 	metrics_guard(&out, ops);
 	metrics_pools(&out, ops);

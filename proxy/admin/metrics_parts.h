@@ -16,6 +16,9 @@ void metrics_workers(struct exposition *out, const struct admin_ops *ops);
 /* What became of packets at the door. */
 void metrics_guard(struct exposition *out, const struct admin_ops *ops);
 
+/* Sessions in the kernel's hands. */
+void metrics_offload(struct exposition *out, const struct admin_ops *ops);
+
 void metrics_listeners(struct exposition *out, const struct admin_ops *ops);
 void metrics_pools(struct exposition *out, const struct admin_ops *ops);
 void metrics_targets(struct exposition *out, const struct admin_ops *ops);

@@ -12,6 +12,7 @@
 #include "proxy/base/jot.h"
 #include "proxy/listener_stats.h"
 #include "proxy/model.h"
+#include "proxy/offload.h"
 #include "proxy/registry.h"
 #include "proxy/snapshot.h"
 #include "proxy/stats_json.h"
@@ -84,6 +85,24 @@ static json_t *rates_json(const struct admin_rates *rates)
 		   {"client_sent_bytes_per_s", json_integer((json_int_t)rates->client_sent_bytes)});
 }
 
+/* null where there is none: it was not asked for, or cannot be had. */
+static json_t *offload_json(struct desk *desk)
+{
+	struct offload_counts counts = {0};
+	struct jot_pair pairs[OFFLOAD_COUNTS];
+
+	if (!desk->ops.offload(desk->ops.context, &counts))
+		return json_null();
+	for (size_t i = 0; i < OFFLOAD_COUNTS; i++)
+		pairs[i] = (struct jot_pair){offload_count_names[i],
+					     json_integer((json_int_t)counts.counts[i])};
+	return jot_with(
+		jot_object(pairs, OFFLOAD_COUNTS),
+		JOT({"open", json_integer((json_int_t)counts.open)},
+		    {"limit", json_integer((json_int_t)counts.limit)},
+		    {"refusals", jot_counts(flow_refusal_names, counts.refusals, FLOW_REFUSALS)}));
+}
+
 static json_t *process_json(struct desk *desk)
 {
 	struct admin_facts facts = {0};
@@ -111,6 +130,7 @@ json_t *describe_status(struct desk *desk)
 		    {"workers", jot_array(desk->ops.worker_count, worker_item, desk)},
 		    {"zone", jot_text(registry_zone(desk->ops.registry))},
 		    {"totals", stats_totals_json(&sum)}, {"rates", rates_json(desk->rates)},
+		    {"offload", offload_json(desk)},
 		    {"listeners", jot_array(snapshot->config->listener_count, listener_item, desk)},
 		    {"pools", describe_pools(desk)}));
 }

@@ -99,6 +99,14 @@ void fastpath_qualify(struct supervisor *sv, const struct config *config)
 	}
 }
 
+static unsigned long long limit_of(const struct supervisor *sv)
+{
+	struct offload_counts counts;
+
+	offload_sum(sv->offload, &counts);
+	return counts.limit;
+}
+
 void fastpath_start(struct supervisor *sv, const struct config *config)
 {
 	struct offload_conf conf = conf_of(sv, &config->fast_path);
@@ -112,10 +120,19 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 			log_event(LOG_WARN, "offload_unavailable",
 				  "text=\"every session is relayed: %s\"", problem);
 		else
-			log_event(LOG_INFO, "offload_ready", "sessions=%u", conf.sessions);
+			log_event(LOG_INFO, "offload_ready", "sessions=%llu", limit_of(sv));
 	}
 	/* What the keeper alone needs, it has by now. */
 	sandbox_keep_only(SANDBOX_KEEP_PORTS);
+}
+
+void fastpath_reloaded(struct supervisor *sv, const struct config *config)
+{
+	if (is_wanted(config) && !sv->offload)
+		log_event(
+			LOG_WARN, "offload_unavailable",
+			"text=\"every session is relayed: the offload starts with the process, or "
+			"with --replace\"");
 }
 
 void fastpath_stop(struct supervisor *sv)

@@ -19,6 +19,7 @@
 #include "proxy/main/binding.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/netlink.h"
+#include "proxy/offload.h"
 #include "proxy/options.h"
 #include "proxy/registry.h"
 #include "proxy/target.h"
@@ -91,6 +92,15 @@ static const struct snapshot *snapshot(void *context)
 	struct supervisor *sv = context;
 
 	return sv->snapshot;
+}
+
+static bool offload(void *context, struct offload_counts *ret_counts)
+{
+	struct supervisor *sv = context;
+
+	if (sv->offload)
+		offload_sum(sv->offload, ret_counts);
+	return sv->offload;
 }
 
 /* Add up the accept queues of a listener's bindings, those on their way out left aside. */
@@ -250,6 +260,7 @@ int operations_start(struct supervisor *sv)
 		.facts = facts,
 		.snapshot = snapshot,
 		.listener = listener,
+		.offload = offload,
 		.look = look,
 		.worker_cpu = worker_cpu,
 		.sessions = sessions,

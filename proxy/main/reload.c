@@ -186,6 +186,7 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 		return err;
 	}
 	name_what_stays(before->config, change.config->config);
+	fastpath_reloaded(sv, change.config->config);
 	listeners_listen(sv, change.config->config, &change.bindings);
 	drain_removed(sv, change.config->config);
 	sv->config = change.config;

@@ -161,6 +161,7 @@ void supervisor_sum(struct supervisor *sv, struct stats_sum *ret_sum);
  * keeper of its sockets has none of them. Without it everything is relayed, which is said once. */
 void fastpath_qualify(struct supervisor *sv, const struct config *config); /* still privileged */
 void fastpath_start(struct supervisor *sv, const struct config *config);
+void fastpath_reloaded(struct supervisor *sv, const struct config *config);
 void fastpath_stop(struct supervisor *sv);
 
 /* guarding.c: the guard at the door, if one is configured: before privileges are given up. 0 or

@@ -74,6 +74,7 @@ static void hand_over(struct adoption *adoption, struct grave *grave, struct off
 	offload_note(offload, OFFLOAD_ADOPTED);
 	atomic_fetch_add_explicit(&offload->open, 1, memory_order_relaxed);
 	keeper_tell(offload, grave->worker, &message, NULL);
+	keeper_arm_sweep(offload);
 	keeper_see_end(offload, grave);
 }
 

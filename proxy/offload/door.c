@@ -52,6 +52,13 @@ static enum flow_refusal look_at(struct offload_ticket *ticket, struct snapshot_
 	return FLOW_FINE;
 }
 
+uint16_t offload_mss(int fd)
+{
+	struct snapshot_tcp snapshot;
+
+	return flow_snapshot(fd, &snapshot) ? 0 : snapshot.mss_clamp;
+}
+
 static enum flow_refusal judge(struct offload_ticket *ticket)
 {
 	enum flow_refusal refusal = look_at(ticket, ticket->legs.before);
@@ -61,13 +68,29 @@ static enum flow_refusal judge(struct offload_ticket *ticket)
 	return refusal;
 }
 
+/* The keeper is not asked for what it would refuse. */
+static bool is_full(const struct offload *offload)
+{
+	return atomic_load_explicit(&offload->open, memory_order_relaxed) >= offload->limit;
+}
+
+static enum flow_refusal refuse(struct offload_door *door, enum flow_refusal why)
+{
+	if (why != FLOW_BUSY)
+		atomic_fetch_add_explicit(&door->offload->refusals[why], 1, memory_order_relaxed);
+	return why;
+}
+
 enum flow_refusal offload_offer(struct offload_door *door, void *owner, const int fds[2],
 				const struct addr local[2], const struct addr peer[2],
 				const struct flow_note *note, struct offload_ticket **ret_ticket)
 {
-	struct offload_ticket *ticket = calloc(1, sizeof(*ticket));
+	struct offload_ticket *ticket;
 	enum flow_refusal refusal;
 
+	if (is_full(door->offload))
+		return refuse(door, FLOW_FULL);
+	ticket = calloc(1, sizeof(*ticket));
 	if (!ticket)
 		return FLOW_ERROR;
 	list_init(&ticket->link);
@@ -82,11 +105,8 @@ enum flow_refusal offload_offer(struct offload_door *door, void *owner, const in
 	}
 	refusal = judge(ticket);
 	if (refusal != FLOW_FINE) {
-		if (refusal != FLOW_BUSY)
-			atomic_fetch_add_explicit(&door->offload->refusals[refusal], 1,
-						  memory_order_relaxed);
 		free(ticket);
-		return refusal;
+		return refuse(door, refusal);
 	}
 	tell(door, OFFLOAD_INSERT, ticket, NULL);
 	*ret_ticket = ticket;
@@ -188,18 +208,20 @@ void offload_look(const struct offload_ticket *ticket, struct flow_view *ret_vie
 		flow_look(ticket->door->offload->engine, ticket->index, ret_view);
 }
 
-static void on_back(struct offload_door *door, struct offload_ticket *ticket, const int fds[2])
+static void on_back(struct offload_door *door, struct offload_ticket *ticket,
+		    const struct offload_message *message, const int fds[2])
 {
-	if (ticket->owner && fds[0] >= 0) {
-		door->owner.on_back(ticket->owner, fds);
-		free_ticket(ticket);
-		return;
+	void *owner = ticket->owner;
+
+	if (owner && fds[0] >= 0) {
+		door->owner.on_back(owner, fds, message->odd);
+	} else {
+		for (unsigned leg = 0; leg < 2; leg++)
+			if (fds[leg] >= 0)
+				offload_reset(fds[leg]);
+		if (owner)
+			door->owner.on_end(owner, OFFLOAD_END_CLIENT_RST);
 	}
-	for (unsigned leg = 0; leg < 2; leg++)
-		if (fds[leg] >= 0)
-			close(fds[leg]);
-	if (ticket->owner)
-		door->owner.on_end(ticket->owner, OFFLOAD_END_CLIENT_RST);
 	free_ticket(ticket);
 }
 
@@ -238,7 +260,7 @@ static void obey(struct offload_door *door, const struct offload_message *messag
 	case OFFLOAD_LOST:
 	case OFFLOAD_BACK:
 		note_last(ticket, &message->view);
-		on_back(door, ticket, fds);
+		on_back(door, ticket, message, fds);
 		break;
 	case OFFLOAD_BUSY:
 		ticket->phase = OFFLOAD_GONE;

@@ -11,6 +11,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
 
+#define SWEEP_MS  1000
 #define LINGER_US (60 * US_PER_SEC) /* as TIME_WAIT is in Linux */
 
 void grave_clear(struct offload *offload, struct grave *grave)
@@ -93,9 +94,32 @@ void keeper_see_end(struct offload *offload, struct grave *grave)
 		    grave->first_fin == 2 ? OFFLOAD_END_BACKEND_FIN : OFFLOAD_END_CLIENT_FIN);
 }
 
+/* Events are lost when the ring is full, so every session is looked at now and then as well: an
+ * eighth of them every second, while there are any. */
+void keeper_on_sweep_timer(struct timer *timer)
+{
+	struct offload *offload = container_of(timer, struct offload, sweep_timer);
+	uint32_t sessions = flow_capacity(offload->engine);
+	uint32_t end = offload->swept + sessions / 8 + 1;
+
+	for (; offload->swept < end && offload->swept < sessions; offload->swept++)
+		keeper_see_end(offload, &offload->graves[offload->swept]);
+	if (offload->swept == sessions)
+		offload->swept = 0;
+	keeper_arm_sweep(offload);
+}
+
+void keeper_arm_sweep(struct offload *offload)
+{
+	if (atomic_load_explicit(&offload->open, memory_order_relaxed) &&
+	    !timer_is_armed(&offload->sweep_timer))
+		loop_arm(&offload->loop, &offload->sweep_timer, SWEEP_MS);
+}
+
 /* What cannot be translated goes by way of sockets from now on. */
 static void give_back(struct offload *offload, struct grave *grave)
 {
+	grave->odd = true;
 	if (grave->state == GRAVE_BURIED && grave->ticket)
 		keeper_recall(offload, grave->index, grave->ticket, false);
 }

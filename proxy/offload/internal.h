@@ -37,6 +37,7 @@ struct grave {
 	uint8_t state;     /* enum grave_state */
 	uint8_t first_fin; /* 1 + leg; 0: none yet */
 	bool aborting;     /* HELD: to be reset, quiet or not */
+	bool odd;          /* some of its packets cannot be translated */
 };
 
 /* The keeper's end of a worker's pair. */
@@ -66,9 +67,12 @@ struct offload {
 	struct loop_task insert_task; /* once a turn */
 	struct timer hold_timer;
 	struct timer over_timer;
+	struct timer sweep_timer;
+	uint32_t swept; /* graves, in this round */
 	_Atomic uint64_t counts[OFFLOAD_COUNTS];
 	_Atomic uint64_t refusals[FLOW_REFUSALS];
 	_Atomic uint64_t open;
+	uint64_t limit; /* slots in use at once, as fds allow */
 	bool leave;
 };
 
@@ -108,12 +112,17 @@ void keeper_adopt(struct offload *offload);
 /* ending.c */
 void keeper_on_events(struct loop_source *source, uint32_t events);
 void keeper_on_over_timer(struct timer *timer);
+void keeper_on_sweep_timer(struct timer *timer);
+void keeper_arm_sweep(struct offload *offload);
 
 /* See whether it is over, by itself. */
 void keeper_see_end(struct offload *offload, struct grave *grave);
 
 /* It is over, and its tuples are not to be used again for a while. */
 void keeper_linger(struct offload *offload, struct grave *grave);
+
+/* Close with RST. */
+void offload_reset(int fd);
 
 /* Its slot is free and its sockets are closed. */
 void grave_clear(struct offload *offload, struct grave *grave);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,8 @@
 #include "proxy/offload/internal.h"
 #include "proxy/offload/pinning.h"
 #include "xdp/route.h"
+
+#define OWN_FDS 256 /* programs, maps, links, pairs, and sockets that arrive or are made anew */
 
 const char *const offload_count_names[OFFLOAD_COUNTS] = {
 	[OFFLOAD_OFFERED] = "offered",
@@ -141,6 +144,19 @@ static int open_pairs(struct offload *offload)
 	return 0;
 }
 
+/* Two sockets each in a table of our own; those that are there already are in it until it is. */
+static uint64_t limit_of(const struct offload *offload)
+{
+	uint64_t slots = flow_capacity(offload->engine);
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return slots;
+	if (files.rlim_cur <= OWN_FDS)
+		return 0;
+	return slots < (files.rlim_cur - OWN_FDS) / 2 ? slots : (files.rlim_cur - OWN_FDS) / 2;
+}
+
 static int allocate(struct offload *offload)
 {
 	uint32_t sessions = flow_capacity(offload->engine);
@@ -159,6 +175,7 @@ static int allocate(struct offload *offload)
 		outbox_init(&offload->sides[i].outbox, -1);
 		offload->sides[i].source.fd = offload->worker_fds[i] = -1;
 	}
+	offload->limit = limit_of(offload);
 	return open_pairs(offload);
 }
 
@@ -234,6 +251,7 @@ static void init(struct offload *offload, const struct offload_conf *conf)
 	offload->insert_task.run = keeper_insert_all;
 	timer_init(&offload->hold_timer, keeper_on_hold_timer);
 	timer_init(&offload->over_timer, keeper_on_over_timer);
+	timer_init(&offload->sweep_timer, keeper_on_sweep_timer);
 	offload->stop = (struct loop_source){.on_event = on_stop,
 					     .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 }
@@ -301,5 +319,6 @@ void offload_sum(const struct offload *offload, struct offload_counts *ret_count
 	for (unsigned i = 0; i < FLOW_REFUSALS; i++)
 		ret_counts->refusals[i] =
 			atomic_load_explicit(&offload->refusals[i], memory_order_relaxed);
+	ret_counts->limit = offload->limit;
 	ret_counts->open = atomic_load_explicit(&offload->open, memory_order_relaxed);
 }

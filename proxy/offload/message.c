@@ -101,6 +101,19 @@ void outbox_flush(struct outbox *outbox)
 	}
 }
 
+/* Both or none: a table that is full takes one of them, perhaps. */
+static void take_rights(const struct cmsghdr *header, int ret_fds[2])
+{
+	int one;
+
+	if (header->cmsg_len == CMSG_LEN(RIGHTS)) {
+		memcpy(ret_fds, CMSG_DATA(header), RIGHTS);
+	} else if (header->cmsg_len == CMSG_LEN(sizeof(one))) {
+		memcpy(&one, CMSG_DATA(header), sizeof(one));
+		close(one);
+	}
+}
+
 int message_receive(int socket_fd, struct offload_message *ret_message, int ret_fds[2])
 {
 	struct iovec part = {.iov_base = ret_message, .iov_len = sizeof(*ret_message)};
@@ -121,7 +134,7 @@ int message_receive(int socket_fd, struct offload_message *ret_message, int ret_
 		return -EPIPE; /* 0: the other end is closed */
 	ret_fds[0] = ret_fds[1] = -1;
 	header = CMSG_FIRSTHDR(&packet);
-	if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(RIGHTS))
-		memcpy(ret_fds, CMSG_DATA(header), RIGHTS);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		take_rights(header, ret_fds);
 	return 1;
 }

@@ -21,7 +21,7 @@ enum offload_op {
 	OFFLOAD_ABORT,
 	/* From the keeper. */
 	OFFLOAD_INSERTED, /* or refused */
-	OFFLOAD_LOST,     /* could not be silenced: it goes on as it is, with both sockets back */
+	OFFLOAD_LOST,     /* could not be silenced: it is reset */
 	OFFLOAD_BACK,     /* with both sockets */
 	OFFLOAD_BUSY,
 	OFFLOAD_OVER,
@@ -35,6 +35,7 @@ struct offload_message {
 	uint32_t end;          /* OFFLOAD_OVER: enum offload_end */
 	uint32_t index;        /* OFFLOAD_CANCEL: of its flows, as the ticket is gone */
 	struct flow_view view; /* OFFLOAD_LOST, _BACK, _OVER: the last, as its slot is gone */
+	uint32_t odd;          /* OFFLOAD_BACK: not asked for; its packets cannot be translated */
 };
 
 /* What waits because the pair is full, in order. */

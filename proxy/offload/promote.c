@@ -38,7 +38,7 @@ static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 	grave->worker = ticket->note.worker;
 	grave->state = GRAVE_PENDING;
 	grave->first_fin = 0;
-	grave->aborting = false;
+	grave->aborting = grave->odd = false;
 	grave->fds[0] = grave->fds[1] = -1;
 	for (unsigned leg = 0; leg < 2; leg++)
 		grave->tombs[leg] = (struct flow_tomb){.local = ticket->legs.local[leg],
@@ -50,7 +50,8 @@ static enum flow_refusal prepare(struct offload *offload, struct offload_ticket 
 {
 	if (keeper_find_ways(offload, &ticket->legs))
 		return FLOW_ROUTE;
-	if (flow_take(offload->engine, &ticket->index))
+	if (flow_used(offload->engine) >= offload->limit ||
+	    flow_take(offload->engine, &ticket->index))
 		return FLOW_FULL;
 	flow_fill(offload->engine, ticket->index, &ticket->legs);
 	return FLOW_FINE;
@@ -101,22 +102,31 @@ void keeper_insert_all(struct loop_task *task)
 		loop_ready(&offload->loop, &offload->insert_task);
 }
 
+/* Packets have gone by these sockets already, so they cannot go on. */
+static void lose(struct offload *offload, struct grave *grave, struct offload_ticket *ticket,
+		 const int fds[2])
+{
+	struct offload_message message = {.op = OFFLOAD_LOST, .ticket = ticket};
+
+	flow_look(offload->engine, grave->index, &message.view);
+	grave_clear(offload, grave);
+	for (unsigned leg = 0; leg < 2; leg++)
+		if (fds[leg] >= 0)
+			offload_reset(fds[leg]);
+	keeper_tell(offload, ticket->note.worker, &message, NULL);
+}
+
 /* The note is there first, so that a process that finds the flow silenced finds that too. */
 void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const int fds[2])
 {
 	struct grave *grave = grave_of(offload, ticket->index);
-	struct offload_message lost = {.op = OFFLOAD_LOST, .ticket = ticket};
 	int err = fds[0] < 0 ? -EMFILE
 			     : flow_note_write(offload->engine, ticket->index, &ticket->note);
 
 	if (!err)
 		err = flow_bury(offload->engine, ticket->index, fds);
 	if (err) {
-		flow_look(offload->engine, grave->index, &lost.view);
-		keeper_tell(offload, grave->worker, &lost, fds[0] < 0 ? NULL : fds);
-		for (unsigned leg = 0; leg < 2; leg++)
-			if (fds[leg] >= 0)
-				close(fds[leg]);
+		lose(offload, grave, ticket, fds);
 		return;
 	}
 	grave->fds[0] = fds[0];
@@ -124,6 +134,7 @@ void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const i
 	grave->state = GRAVE_BURIED;
 	offload_note(offload, OFFLOAD_PROMOTED);
 	atomic_fetch_add_explicit(&offload->open, 1, memory_order_relaxed);
+	keeper_arm_sweep(offload);
 	keeper_see_end(offload, grave);
 }
 

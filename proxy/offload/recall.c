@@ -24,7 +24,7 @@ static void close_tombs(struct grave *grave)
 	}
 }
 
-static void reset(int fd)
+void offload_reset(int fd)
 {
 	struct linger abort = {.l_onoff = 1, .l_linger = 0};
 
@@ -48,7 +48,8 @@ static void stay(struct offload *offload, struct grave *grave)
  * hold every packet meanwhile. */
 static void rebuild(struct offload *offload, struct grave *grave)
 {
-	struct offload_message message = {.op = OFFLOAD_BACK, .ticket = grave->ticket};
+	struct offload_message message = {
+		.op = OFFLOAD_BACK, .ticket = grave->ticket, .odd = grave->odd};
 	int fds[2];
 
 	close_tombs(grave);
@@ -69,8 +70,8 @@ static void rebuild(struct offload *offload, struct grave *grave)
 	}
 	message.op = OFFLOAD_OVER;
 	keeper_tell(offload, grave->worker, &message, NULL);
-	reset(fds[0]);
-	reset(fds[1]);
+	offload_reset(fds[0]);
+	offload_reset(fds[1]);
 }
 
 /* True: nothing more is to be waited for. */

@@ -164,6 +164,7 @@ static int start_attempt(struct session *session)
 		.from = next_source(session->pool, session->target->addr.family),
 		.tcp = &conf->tcp,
 		.inflight = target_inflight(session->target),
+		.mss = session_mss(session),
 		.fast_open = may_open_fast(session),
 	};
 	int fd, err;

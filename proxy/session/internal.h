@@ -122,6 +122,12 @@ void session_watch_window(struct session *session);
  */
 void session_offer(struct session *session);
 
+#define SESSION_LIFETIME_WAIT_MS 25000 /* for a quiet moment, when the lifetime is over */
+
+/* offload.c: what the backend may send in one segment, so that its packets can be passed on; 0:
+ * what fits our way. */
+uint16_t session_mss(const struct session *session);
+
 /* offload.c: its figures, from the kernel's tables. OFFLOADED only. */
 void session_take_figures(struct session *session);
 

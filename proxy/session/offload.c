@@ -28,12 +28,27 @@
 #define WORTH_BYTES (64 * 1024)
 #define WORTH_TURNS 8
 
-#define LOOK_MS       5000 /* at the least this often */
-#define LOOK_AGAIN_MS 500  /* for the target of one that was adopted */
+#define LOOK_MS         5000 /* at the least this often */
+#define LOOK_AGAIN_MS   500  /* for the target of one that was adopted */
+#define CLOSING_LOOK_MS 500
 
 static bool is_tcp(const struct leg *leg)
 {
 	return leg->peer.family == AF_INET || leg->peer.family == AF_INET6;
+}
+
+#define MSS_MAX 32767 /* of TCP_MAXSEG, tcp(7) */
+
+/* The backend is told to send what the client takes, so that its segments can be passed on. */
+uint16_t session_mss(const struct session *session)
+{
+	uint16_t mss;
+
+	if (!session->env->door || session->pool->pool->conf->offload == OFFLOAD_OFF ||
+	    !is_tcp(&session->client))
+		return 0;
+	mss = offload_mss(session->client.source.fd);
+	return mss <= MSS_MAX ? mss : 0;
 }
 
 /* Bytes or messages enough that more are likely. */
@@ -95,6 +110,9 @@ void session_offer(struct session *session)
 
 	if (session->pool->pool->conf->offload == OFFLOAD_OFF || session->stays || session->ticket)
 		return;
+	if (!session->moved)
+		return;
+	session->moved = false;
 	if (session->turns < UINT8_MAX)
 		session->turns++;
 	if (!has_proved_itself(session) || !is_fit(session))
@@ -108,7 +126,7 @@ void session_offer(struct session *session)
 	describe(session, &note);
 	refusal = offload_offer(session->env->door, session, fds, local, peer, &note,
 				&session->ticket);
-	session->stays = refusal != FLOW_FINE && refusal != FLOW_BUSY;
+	session->stays = refusal != FLOW_FINE && refusal != FLOW_BUSY && refusal != FLOW_FULL;
 }
 
 /* --- what the keeper says --- */
@@ -150,7 +168,7 @@ static void on_gone(void *owner)
 	session->matured = true; /* its sockets get their keepalive when they are made anew */
 	forget_socket(session, &session->client);
 	forget_socket(session, &session->backend);
-	session_arm_look(session);
+	session_look(session);
 }
 
 static void on_refused(void *owner, enum flow_refusal why)
@@ -172,7 +190,7 @@ static bool restore_leg(struct session *session, struct leg *leg, int fd,
 	return !loop_add(&session->env->loop, &leg->source, SESSION_LEG_EVENTS);
 }
 
-static void on_back(void *owner, const int fds[2])
+static void on_back(void *owner, const int fds[2], bool odd)
 {
 	struct session *session = owner;
 	bool watched;
@@ -181,6 +199,9 @@ static void on_back(void *owner, const int fds[2])
 	session->ticket = NULL;
 	session_move(session, SESSION_RELAYING);
 	session->turns = 0;
+	session->stuck = false;
+	session->stays = odd;
+	session->moved = false; /* a silent one stays, for its sockets to find out who lives */
 	watched = restore_leg(session, &session->client, fds[0], &session->listener->tcp);
 	watched =
 		restore_leg(session, &session->backend, fds[1], &session->pool->pool->conf->tcp) &&
@@ -197,7 +218,9 @@ static void on_stay(void *owner)
 {
 	struct session *session = owner;
 
-	loop_arm(&session->env->loop, &session->timer, 100);
+	session->stuck = true;
+	loop_arm(&session->env->loop, &session->timer,
+		 session->closing ? CLOSING_LOOK_MS : LOOK_MS);
 }
 
 static void on_end(void *owner, enum offload_end how)
@@ -244,9 +267,11 @@ void session_take_figures(struct session *session)
 		relay->bytes += bytes;
 		relay->sent_bytes += bytes;
 		relay->offloaded_bytes += bytes;
+		count_add(&session->env->counts->offloaded_bytes, bytes);
 		ticket->seen[leg] = view.bytes[leg];
 		session_account(session, bytes, bytes, leg == 0);
 	}
+	session->owing = view.owes[0] ? REASON_CLIENT_TIMEOUT : REASON_BACKEND_TIMEOUT;
 	moved_us = now > view.quiet_ns / 1000 ? now - view.quiet_ns / 1000 : 0;
 	session->active_us = moved_us;
 	if (!session->first_fin && view.first_fin)
@@ -263,6 +288,16 @@ static uint64_t silence_us(const struct session *session)
 	return least ? least * US_PER_MS : UINT64_MAX;
 }
 
+/* The shorter of both; for ever if neither is set. */
+static uint64_t user_timeout_us(const struct session *session)
+{
+	uint64_t client = session->listener->tcp.user_timeout_ms;
+	uint64_t backend = session->pool->pool->conf->tcp.user_timeout_ms;
+	uint64_t least = client && (!backend || client < backend) ? client : backend;
+
+	return least ? least * US_PER_MS : UINT64_MAX / 2;
+}
+
 /* What a relayed session would do now; it cannot come back once a FIN went by. */
 static bool end_by_force(struct session *session)
 {
@@ -275,30 +310,49 @@ static bool end_by_force(struct session *session)
 	else if (session->first_fin && limits->half_close_ms &&
 		 now >= session->active_us + limits->half_close_ms * US_PER_MS)
 		reason = REASON_HALF_CLOSE;
+	else if (session->stuck && now >= session->active_us + user_timeout_us(session))
+		reason = session->owing;
 	if (reason == REASON_NONE)
 		return false;
 	session_end(session, reason, RESET_BOTH);
 	return true;
 }
 
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Its lifetime over, it is not asked back again and again while bytes are under way: that waits for
+ * a quiet moment, as on the relay. */
+static void note_lifetime(struct session *session, uint64_t now)
+{
+	if (session->closing || !session->lifetime_ms ||
+	    now < session->accepted_us + session->lifetime_ms * US_PER_MS)
+		return;
+	session_close(session, REASON_LIFETIME, 0, SESSION_LIFETIME_WAIT_MS);
+}
+
 void session_look(struct session *session)
 {
 	uint64_t now = session->env->loop.now_us;
 	uint64_t latest = now + look_ms(session) * US_PER_MS;
-	uint64_t due;
+	uint64_t due, silent;
 
 	session_take_figures(session);
 	if (end_by_force(session) || (session->stand_in && !session_find_target_again(session)))
 		return;
+	note_lifetime(session, now);
 	due = session_relaying_due(session);
-	if (!session->first_fin && (due <= now || now - session->active_us >= silence_us(session)))
+	silent = session->active_us + earliest(silence_us(session), UINT64_MAX / 2);
+	if (!session->first_fin)
+		due = earliest(due, silent);
+	if (due <= now && !session->first_fin)
 		offload_recall(session->ticket);
-	else if (due <= now)
-		due = latest;
-	if (due > latest)
+	if (due <= now)
 		due = latest;
 	loop_arm(&session->env->loop, &session->timer,
-		 due > now ? (due - now) / US_PER_MS + 1 : 100);
+		 (earliest(due, latest) - now) / US_PER_MS + 1);
 }
 
 void session_leave_offload(struct session *session)

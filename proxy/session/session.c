@@ -188,6 +188,7 @@ void session_account(struct session *session, uint64_t received, uint64_t sent, 
 	if (!received && !sent)
 		return;
 	session->active_us = env->loop.now_us;
+	session->moved = true;
 	if (session->cross_zone)
 		count_add(&target->cross_zone_bytes, to_backend ? sent : received);
 	if (to_backend) {

@@ -106,10 +106,11 @@ struct session {
 	uint32_t connect_us;       /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
-	uint8_t turns; /* of both relays, since it could be offloaded */
+	uint8_t turns; /* that moved bytes, since it could be offloaded */
 	uint8_t retries;
 	uint8_t state;           /* enum session_state */
 	uint8_t reason;          /* enum reason, once it is known */
+	uint8_t owing;           /* offloaded: enum reason, if nothing is acknowledged any more */
 	uint8_t first_fin;       /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
 	uint8_t closing;         /* enum reason of our own closing that waits for a quiet moment */
 	bool attempted : 1;      /* at least one target was dialed */
@@ -121,6 +122,8 @@ struct session {
 	bool cross_zone : 1;     /* the target is in another zone */
 	bool stays : 1;          /* it cannot be offloaded, ever */
 	bool stand_in : 1;       /* adopted, and its target is not known again yet */
+	bool stuck : 1;          /* offloaded: what is under way is not acknowledged */
+	bool moved : 1;          /* a byte, since it was offered or came back */
 	bool closing_target : 1; /* `closing` is about the target, not about the session */
 };
 

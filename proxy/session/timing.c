@@ -21,9 +21,8 @@
 #include "proxy/dial.h"
 #include "proxy/session/internal.h"
 
-#define MATURE_US     US_PER_SEC
-#define QUIET_US      US_PER_SEC        /* no byte for this long is a quiet moment */
-#define LIFETIME_WAIT (25 * US_PER_SEC) /* for one, when the lifetime is over */
+#define MATURE_US US_PER_SEC
+#define QUIET_US  US_PER_SEC /* no byte for this long is a quiet moment */
 
 static uint64_t earliest(uint64_t a, uint64_t b)
 {
@@ -204,7 +203,7 @@ static bool try_timeouts(struct session *session)
 	if (!session->closing && now >= after(session->accepted_us, session->lifetime_ms)) {
 		session->closing = REASON_LIFETIME;
 		session->closing_us = now;
-		session->closing_until_us = now + LIFETIME_WAIT;
+		session->closing_until_us = now + SESSION_LIFETIME_WAIT_MS * US_PER_MS;
 	}
 	return try_closing(session);
 }

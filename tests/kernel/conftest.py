@@ -4,12 +4,12 @@
 import os
 
 import pytest
-from harness.leftovers import Watch
+from harness.address import text
+from harness.leftovers import Watch, programs_of
 from harness.network import Network
 from harness.peers import Backend, Listener
-from harness.spliced import Spliced
+from harness.spliced import PingPong, Spliced
 from harness.tools import PumpLoad, PumpServer
-from harness.address import text
 
 pytest_plugins = ["harness.fixtures"]
 
@@ -50,12 +50,14 @@ def network(nothing_is_left):
 
 
 @pytest.fixture
-def splice(network, sluice, tmp_path):
+def splice(network, sluice, nothing_is_left, tmp_path):
     """splice(net=..., pool=..., listener=..., **top) gives a Spliced."""
 
     def make(net=None, **options):
         options.setdefault("directory", tmp_path)
-        return Spliced(net or network(), sluice, **options)
+        made = Spliced(net or network(), sluice, **options)
+        nothing_is_left.programs |= programs_of(made.proxy.pid)
+        return made
 
     return make
 
@@ -85,3 +87,9 @@ def pumped(keep):
         return server, load
 
     return move
+
+
+@pytest.fixture
+def pingpong(keep):
+    """pingpong(spliced, at_once=..., total=..., turns=..., most=...): checked requests."""
+    return lambda spliced, **options: keep(PingPong(spliced, **options))

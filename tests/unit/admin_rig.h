@@ -10,6 +10,7 @@
 
 #include "proxy/admin/desk.h"
 #include "proxy/events.h"
+#include "proxy/offload.h"
 #include "proxy/registry.h"
 #include "proxy/snapshot_build.h"
 #include "proxy/static_targets.h"
@@ -31,6 +32,8 @@ static const char rig_yaml[] =
 static struct rig_main {
 	struct admin_facts facts;
 	struct admin_listener listener;
+	bool has_offload;
+	struct offload_counts offload;
 	struct session_info sessions[8];
 	size_t session_count;
 	struct session_query query;
@@ -73,6 +76,12 @@ static inline const struct snapshot *rig_get_snapshot(void *context)
 static inline void rig_listener(void *context, size_t index, struct admin_listener *ret_listener)
 {
 	*ret_listener = rig_main.listener;
+}
+
+static inline bool rig_offload(void *context, struct offload_counts *ret_counts)
+{
+	*ret_counts = rig_main.offload;
+	return rig_main.has_offload;
 }
 
 static inline void rig_look(void *context)
@@ -166,6 +175,7 @@ static inline struct admin_ops rig_ops(void)
 		.registry = rig_registry,
 		.events = rig_events,
 		.facts = rig_facts,
+		.offload = rig_offload,
 		.snapshot = rig_get_snapshot,
 		.listener = rig_listener,
 		.look = rig_look,

@@ -116,7 +116,7 @@ static void come_back(void)
 	int fds[2] = {door.fds[0], door.fds[1]};
 
 	door.fds[0] = door.fds[1] = -1;
-	session_offload_owner.on_back(rig.session, fds);
+	session_offload_owner.on_back(rig.session, fds, false);
 }
 
 static void end_it(void)

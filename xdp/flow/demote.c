@@ -23,7 +23,8 @@
 #define OPTION_SACK_OK    4
 #define OPTION_TIMESTAMPS 8
 
-#define CLOCK_SLACK_MS 50 /* ahead of every TSval that the peer can have seen */
+#define MSS_MAX        32767 /* of TCP_MAXSEG */
+#define CLOCK_SLACK_MS 50    /* ahead of every TSval that the peer can have seen */
 
 void flow_hold(struct flow_engine *engine, uint32_t index)
 {
@@ -44,7 +45,8 @@ bool flow_is_quiet(struct flow_engine *engine, uint32_t index)
 	for (unsigned leg = 0; leg < 2; leg++) {
 		const struct flow *flow = &pair[leg];
 
-		if (flow->fin_seen || flow->rst_seen || flow->peer_fin)
+		/* Behind a closed window there are bytes that wait to be sent. */
+		if (flow->fin_seen || flow->rst_seen || flow->peer_fin || !flow->last_window)
 			return false;
 		if (pair[!leg].last_ack != flow->seq_end + flow->seq_delta)
 			return false;
@@ -85,6 +87,15 @@ static int set_options(int fd, const struct snapshot_tcp *snapshot)
 	return set(fd, TCP_REPAIR_OPTIONS, options, (socklen_t)(count * sizeof(options[0])));
 }
 
+/* Without a handshake the kernel takes the least MSS that there is, for as long as the route stays
+ * as it is, unless it is told before that more is allowed. */
+static int set_mss(int fd, const struct snapshot_tcp *snapshot)
+{
+	int mss = snapshot->mss_clamp < snapshot->advmss ? snapshot->mss_clamp : snapshot->advmss;
+
+	return set_int(fd, TCP_MAXSEG, mss < MSS_MAX ? mss : MSS_MAX);
+}
+
 int flow_make_socket(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, int *ret_fd)
 {
 	struct sockaddr_storage sa;
@@ -101,6 +112,8 @@ int flow_make_socket(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, i
 		err = set_queue(fd, TCP_SEND_QUEUE, snd);
 	if (!err)
 		err = set_queue(fd, TCP_RECV_QUEUE, rcv);
+	if (!err)
+		err = set_mss(fd, &tomb->snapshot);
 	if (!err && bind(fd, (struct sockaddr *)&sa, len))
 		err = -errno;
 	len = addr_to_sockaddr(&peer, &sa);

@@ -146,6 +146,11 @@ struct flow *flow_at(struct flow_engine *engine, uint32_t index)
 	return index < 2 * engine->sessions ? &engine->flows[index] : NULL;
 }
 
+uint32_t flow_used(const struct flow_engine *engine)
+{
+	return engine->sessions - engine->free_count;
+}
+
 uint32_t flow_capacity(const struct flow_engine *engine)
 {
 	return engine->sessions;

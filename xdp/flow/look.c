@@ -44,6 +44,7 @@ void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret
 	for (unsigned leg = 0; leg < 2; leg++) {
 		view.bytes[leg] = bytes_of(&pair[leg]);
 		view.packets[leg] = __atomic_load_n(&pair[leg].packets, __ATOMIC_RELAXED);
+		view.owes[leg] = pair[leg].last_ack != pair[!leg].seq_end + pair[!leg].seq_delta;
 		view.fin[leg] = pair[leg].fin_seen;
 		view.rst[leg] = pair[leg].rst_seen;
 		if (pair[leg].fin_seen == 1)

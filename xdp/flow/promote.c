@@ -64,6 +64,9 @@ static enum flow_refusal judge_leg(const struct snapshot_tcp *leg)
 		return FLOW_CLOCK;
 	if (leg->signed_)
 		return FLOW_SIGNED;
+	/* A socket that was made anew has not heard its peer's clock before the first packet. */
+	if (leg->timestamps && !leg->ts_recent)
+		return FLOW_BUSY;
 	return is_idle(leg) ? FLOW_FINE : FLOW_BUSY;
 }
 
@@ -348,10 +351,14 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 int flow_bury(struct flow_engine *engine, uint32_t index, const int fds[2])
 {
 	const int on = 1;
+	const int off = 0;
 
-	for (unsigned leg = 0; leg < 2; leg++)
-		if (setsockopt(fds[leg], IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)))
+	for (unsigned leg = 0; leg < 2; leg++) {
+		/* Its probes would go unanswered, and it would die of that and free its tuple. */
+		if (setsockopt(fds[leg], SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off)) ||
+		    setsockopt(fds[leg], IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)))
 			return -errno;
+	}
 	for (unsigned leg = 0; leg < 2; leg++)
 		__atomic_and_fetch(&engine->flows[index + leg].flags, (__u8)~FLOW_KERNEL_PENDING,
 				   __ATOMIC_SEQ_CST);

@@ -34,10 +34,19 @@ class KernelLog:
         os.close(self.fd)
 
 
-def programs():
-    """BPF programs by id, those that no living process holds."""
-    shown = json.loads(run("bpftool", "-j", "prog", "show") or "[]")
-    return {prog["id"]: prog.get("name", "") for prog in shown if not prog.get("pids")}
+def programs_of(pid):
+    """Ids of the BPF programs that a process has open, in any of its threads' tables."""
+    found = set()
+    for path in Path(f"/proc/{pid}/task").glob("*/fdinfo/*"):
+        try:
+            found |= {int(number) for number in re.findall(r"prog_id:\s*(\d+)", path.read_text())}
+        except OSError:
+            pass
+    return found
+
+
+def _loaded():
+    return {program["id"] for program in json.loads(run("bpftool", "-j", "prog", "show") or "[]")}
 
 
 def _pins():
@@ -85,18 +94,18 @@ def _users(inodes):
 
 
 class Watch:
-    """From before a test to after it. `namespaces` are those it made."""
+    """From before a test to after it, which says what it made: namespaces by inode, programs."""
 
     def __init__(self):
         self.log = KernelLog()
-        self.before = (programs(), _pins(), _mounts(), _links())
+        self.before = (_pins(), _mounts(), _links())
         self.sysctls = _sysctls()
-        self.inodes = set()
+        self.inodes, self.programs = set(), set()
 
     def _left(self):
-        progs, pins, mounts, links = self.before
+        pins, mounts, links = self.before
         return {
-            "programs": sorted(set(programs().items()) - set(progs.items())),
+            "programs": sorted(self.programs & _loaded()) if self.programs else [],
             "pins": sorted(_pins() - pins),
             "mounts": sorted(_mounts() - mounts),
             "links": sorted(_links() - links),

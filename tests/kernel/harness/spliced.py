@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real proxy with `offload: flow` in a Network, and what its admin API says of its sessions."""
 
+import json
+import subprocess
+import threading
+
 from .address import connect, text
 from .admin import Admin
 from .conf import simple
 from .ctl import run as sluicectl
 from .peers import pattern, read_exactly
 from .sluice import PATIENCE
+from .tools import own_tool
 from .wait import eventually
 
 FRONT_PORT, BACKEND_PORT = 7300, 7301
@@ -64,7 +69,8 @@ class Spliced:
         def look():
             now = self.sessions()
             gone = [s for s in now if s["state"] == "offloaded"]
-            assert len(gone) == len(now) == count, [s["state"] for s in now]
+            states = [session["state"] for session in now]
+            assert len(gone) == len(now) == count, f"{states}, {self.counts()}"
             return gone
 
         found = eventually(look, f"{count} offloaded sessions", within * PATIENCE)
@@ -103,9 +109,50 @@ class Spliced:
         return sluicectl(*words, admin=self.socket)
 
 
+class PingPong:
+    """`pingpong load` in the background, against `pingpong serve`."""
+
+    def __init__(self, spliced, deadline=40, **options):
+        words = [f"{name}={value}" for name, value in options.items()]
+        tool = own_tool("pingpong")
+        with spliced.net.backend:
+            self.server = self._start(tool, "serve", text(spliced.target))
+        assert "listening" in self.server.stdout.readline()
+        with spliced.net.client:
+            self.load = self._start(
+                tool, "load", text(spliced.front), f"deadline={int(deadline * PATIENCE)}", *words
+            )
+
+    @staticmethod
+    def _start(*argv):
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def exact(self):
+        """Wait for the end; fail unless every turn of every connection was right."""
+        out, problems = self.load.communicate()
+        tally = json.loads(out.splitlines()[-1])
+        assert not tally["failed"] and not tally["open"], f"{tally}\n{problems}"
+        return tally
+
+    def running(self):
+        return self.load.poll() is None
+
+    def close(self):
+        for process in (self.load, self.server):
+            process.terminate()
+            process.communicate()
+
+
 def exchange(one, other, count=1000):
     """`count` bytes each way, every one of them right."""
     data = pattern(count)
     for to, of in ((one, other), (other, one)):
-        to.sendall(data)
-        assert read_exactly(of, count) == data
+        send(to, data, of)
+
+
+def send(one, data, other):
+    """Both at once, since what is under way finds room in buffers only up to a point."""
+    sender = threading.Thread(target=one.sendall, args=(data,), daemon=True)
+    sender.start()
+    assert read_exactly(other, len(data)) == data
+    sender.join(10)

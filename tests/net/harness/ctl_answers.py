@@ -129,6 +129,7 @@ def status(**more):
             "client_received_bytes_per_s": 900,
             "client_sent_bytes_per_s": 1234567,
         },
+        "offload": None,
         "listeners": [
             {
                 "name": "front",

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How sessions end that nobody of ours sees: both FINs in either order, resets, dead peers."""
+
+import socket
+import threading
+
+import pytest
+from harness.peers import pattern, read_all, read_exactly, read_until_reset, reset
+from harness.spliced import exchange
+from harness.sluice import PATIENCE
+from harness.wait import eventually
+
+BLOCK = 300_000
+
+
+@pytest.fixture
+def joined(splice, serve, keep):
+    """joined(...) gives a Spliced and both ends of a session that the kernel carries."""
+
+    def make(net=None, **options):
+        spliced = splice(net, **options)
+        return spliced, *keep(*spliced.promote(serve(spliced)))
+
+    return make
+
+
+@pytest.mark.parametrize("first", ("client", "backend"))
+@pytest.mark.parametrize("family", (4, 6))
+def test_each_side_may_finish_first_and_still_hear_the_other(network, joined, first, family):
+    spliced, client, backend = joined(network(family=family))
+    one, other = (client, backend) if first == "client" else (backend, client)
+    one.sendall(pattern(1000))
+    one.shutdown(socket.SHUT_WR)
+    assert read_all(other) == pattern(1000)
+    for at in range(0, BLOCK, 1000):
+        other.sendall(pattern(1000, at))
+        assert read_exactly(one, 1000) == pattern(1000, at)
+    other.sendall(pattern(BLOCK))
+    other.shutdown(socket.SHUT_WR)
+    assert read_all(one) == pattern(BLOCK)
+    spliced.ended(f"{first}_fin")
+    eventually(lambda: not spliced.sessions(), "no session is left")
+
+
+def test_both_finish_at_once(joined):
+    spliced, client, backend = joined()
+    client.shutdown(socket.SHUT_WR)
+    backend.shutdown(socket.SHUT_WR)
+    assert client.recv(1) == backend.recv(1) == b""
+    [flow] = spliced.proxy.wait_flows(1)
+    assert flow["reason"] in ("client_fin", "backend_fin")
+
+
+@pytest.mark.parametrize("first", ("client", "backend"))
+def test_a_reset_is_the_other_sides_reset(joined, first):
+    spliced, client, backend = joined()
+    one, other = (client, backend) if first == "client" else (backend, client)
+    reset(one)
+    assert read_until_reset(other) == b""
+    spliced.ended(f"{first}_rst")
+
+
+@pytest.mark.parametrize("first", ("client", "backend"))
+def test_a_reset_in_the_middle_of_a_transfer(joined, first):
+    spliced, client, backend = joined()
+    one, other = (client, backend) if first == "client" else (backend, client)
+    other.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        while True:
+            other.sendall(pattern(65536))
+    other.settimeout(8)
+    reset(one)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        while True:
+            other.sendall(pattern(65536))
+    spliced.ended(f"{first}_rst")
+
+
+def test_a_half_closed_session_on_which_nothing_moves_is_reset(joined):
+    spliced, client, backend = joined(pool={"timeouts": {"half_close": "1s"}})
+    client.shutdown(socket.SHUT_WR)
+    assert backend.recv(1) == b""
+    flow = spliced.proxy.wait_flow(within=15)
+    assert flow["reason"] == "half_close"
+    assert read_until_reset(client) == b""
+
+
+def test_a_stalled_reader_stops_its_sender_and_nothing_is_lost(joined):
+    """The window that the one closes is the window that the other sees."""
+    spliced, client, backend = joined()
+    total = 0
+    client.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        while True:
+            total += client.send(pattern(65536, total))
+    assert 0 < total < 30_000_000
+    [session] = spliced.wait_offloaded()
+    got = read_exactly(backend, total)
+    assert got == b"".join(pattern(65536, at) for at in range(0, total, 65536))[:total]
+    client.settimeout(8)
+    exchange(client, backend, BLOCK)
+    exchange(backend, client, BLOCK)
+    spliced.wait_offloaded()
+
+
+def test_a_closed_window_is_still_closed_after_the_promotion(splice, serve, keep):
+    """It was closed on the relay; the kernel takes the session over, if at all, without a loss."""
+    spliced = splice()
+    server = serve(spliced)
+    client, backend = keep(*spliced.pair(server, receive_buffer=8192))
+    total = 4_000_000
+    backend.settimeout(30)
+    sender = threading.Thread(target=lambda: backend.sendall(pattern(total)))
+    sender.start()
+    eventually(lambda: spliced.sessions(), "the session is there")
+    got = bytearray()
+    while len(got) < total:
+        got += client.recv(5000)
+    sender.join()
+    assert bytes(got) == pattern(total)
+    exchange(client, backend)
+
+
+@pytest.mark.parametrize("side", ("client", "backend"))
+def test_a_peer_that_vanished_is_found_out(joined, side):
+    """Its wire is cut: nothing comes any more, not even a reset."""
+    tcp = {"keepalive": {"idle": "1s", "interval": "1s"}, "user_timeout": "3s"}
+    spliced, client, backend = joined(listener={"tcp": tcp}, pool={"tcp": tcp})
+    spliced.net.proxy.nft(
+        "table inet cut {\n chain in { type filter hook prerouting priority -500;"
+        f' iifname "{side}" drop; }}\n chain out {{ type filter hook output priority -500;'
+        f' oifname "{side}" drop; }}\n}}'
+    )
+    flow = spliced.proxy.wait_flow(within=25 * PATIENCE)
+    assert flow["reason"].startswith(side), flow
+    assert spliced.counts()["recalled"] == 1
+
+
+def test_a_backend_that_dies_resets_every_session_on_it(splice, pumped):
+    spliced = splice()
+    server, load = pumped(spliced, up=1 << 40, down=1 << 40, at_once=20, total=20)
+    spliced.wait_offloaded(20)
+    server.process.kill()
+    tally = load.tally()
+    assert tally["failed"] == 20
+    flows = spliced.proxy.wait_flows(20)
+    assert {flow["reason"] for flow in flows} <= {"backend_rst", "backend_fin"}, flows
+
+
+def test_a_tuple_may_be_used_again_at_once(splice, serve, keep):
+    """A client that comes back from the same port finds the old flow gone."""
+    spliced = splice()
+    server = serve(spliced)
+    with spliced.net.client:
+        for turn in range(5):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((spliced.net._host(1, 1), 40000))
+            client.settimeout(8)
+            client.connect(spliced.front)
+            backend = keep(server.accept())
+            exchange(client, backend, 500 + turn)
+            spliced.wait_offloaded()
+            exchange(client, backend, 500 + turn)
+            if turn % 2:
+                reset(client)
+            else:
+                backend.shutdown(socket.SHUT_WR)
+                assert client.recv(1) == b""
+                client.close()
+                assert backend.recv(1) == b""
+            eventually(lambda: not spliced.sessions(), "the session ended")
+    assert spliced.counts()["promoted"] == 5

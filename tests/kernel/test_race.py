@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thousands of promotions of busy connections, with pauses at every step: none loses or stalls."""
+
+import os
+from pathlib import Path
+
+import pytest
+from harness.sluice import BINARY, PATIENCE
+from harness.tools import skip_sanitized
+
+DELAYED = Path(os.environ.get("SLUICE_DELAY_BIN", BINARY.parent / "delay" / "sluice"))
+
+
+@pytest.mark.parametrize(
+    "where", ({}, {"sidecar": True}, {"rough": {"delay": 300, "reorder": 20, "drop": 2}})
+)
+def test_promotions_at_any_moment_lose_nothing(network, splice, pingpong, where):
+    """Every step of a promotion may last longer than the connection's next request."""
+    skip_sanitized("it has pauses of its own")
+    options = {"binary": DELAYED, "env": {"SLUICE_DELAY": "30:2000"}}
+    spliced = splice(network(**where), options=options)
+    count = 200 if "rough" in where else 1500
+    load = pingpong(spliced, at_once=60, total=count, turns=60, most=3000)
+    tally = load.exact()
+    assert tally["exact"] == count
+    assert tally["slowest_ms"] < 3000 * PATIENCE
+    counts = spliced.counts()
+    assert counts["promoted"] > count * 0.8, counts
+    flows = spliced.proxy.wait_flows(count)
+    assert sum(flow["client_bytes"] for flow in flows) == tally["bytes"]
+    assert {flow["reason"] for flow in flows} == {"client_fin"}
