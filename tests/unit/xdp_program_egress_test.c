@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The guard on egress: what the kernel itself would send on a connection that is translated.
+ */
+#include "tests/unit/xdp_program_rig.h"
+
+/* What our own socket sends to the peer of `leg`. */
+static void build_answer(unsigned leg, bool ipv6, uint8_t flags, size_t payload, uint32_t ack,
+			 struct frame *ret)
+{
+	struct segment segment = {
+		.leg = leg,
+		.ipv6 = ipv6,
+		.flags = flags,
+		.ttl = 64,
+		.seq = rig_numbers.ours[leg],
+		.ack = ack,
+		.payload = payload,
+	};
+	struct reference_frame layout;
+	uint8_t address[16], *ip, *tcp;
+	size_t size = ipv6 ? 16 : 4;
+
+	rig_build(&segment, ret);
+	ck_assert(reference_parse(ret->bytes, ret->length, &layout));
+	tcp = ret->bytes + layout.tcp;
+	ip = ret->bytes + ETHERNET_SIZE + (ipv6 ? 8 : 12);
+	memcpy(address, ip, size);
+	memmove(ip, ip + size, size);
+	memcpy(ip + size, address, size);
+	write16(tcp, rig_ports[leg][1]);
+	write16(tcp + 2, rig_ports[leg][0]);
+	reference_checksums(ret->bytes, &layout);
+}
+
+static enum fate send_answer(unsigned leg, bool ipv6, uint8_t flags, size_t payload,
+			     struct frame *in, struct frame *out)
+{
+	build_answer(leg, ipv6, flags, payload, rig_numbers.peer[leg], in);
+	return rig_run(HOOK_EGRESS, in, out);
+}
+
+START_TEST(the_kernel_is_silent_on_an_active_flow)
+{
+	static const uint8_t flags[] = {ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | ACK};
+	struct frame in, out;
+
+	for (unsigned state = FLOW_HOLD; state <= FLOW_ACTIVE; state++)
+		for (size_t i = 0; i < sizeof(flags); i++)
+			for (unsigned leg = 0; leg < 2; leg++) {
+				rig_session(_i != 0, 0);
+				rig_flows[leg].state = (uint8_t)state;
+				ck_assert_int_eq(
+					send_answer(leg, _i != 0, flags[i], 10 * i, &in, &out),
+					FATE_DROPPED);
+			}
+	ck_assert_uint_eq(rig_counted(FLOW_COUNT_GUARDED), 2 * 2 * sizeof(flags));
+}
+END_TEST
+
+START_TEST(it_speaks_where_no_flow_is)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, 0);
+	rig_flows[CLIENT].state = FLOW_FREE;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 5, &in, &out), FATE_UP);
+	ck_assert(rig_is_untouched(&in, &out));
+	/* What a peer sends on this same host, over loopback, has a flow's addresses itself. */
+	rig_session(_i != 0, 0);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		struct segment segment = rig_segment(leg, _i != 0);
+
+		segment.payload = 40;
+		rig_expect(HOOK_EGRESS, &segment, FATE_UP);
+	}
+}
+END_TEST
+
+START_TEST(what_was_sent_on_passes)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, 0);
+	rig_came_from = 1;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 5, &in, &out), FATE_UP);
+	ck_assert(rig_is_untouched(&in, &out));
+}
+END_TEST
+
+START_TEST(what_the_kernel_still_owes_says_what_is_acknowledged_by_now)
+{
+	for (unsigned leg = 0; leg < 2; leg++)
+		for (unsigned newer = 0; newer < 3; newer++) {
+			struct reference_frame layout;
+			struct frame in, out, wanted;
+			uint32_t newest = rig_numbers.peer[leg] + 7000 * newer;
+
+			rig_session(_i != 0, FLOW_KERNEL_PENDING);
+			rig_flows[!leg].last_ack = rig_numbers.ours[!leg] + 7000 * newer;
+			build_answer(leg, _i != 0, ACK | PSH, 99, newest, &wanted);
+			ck_assert_int_eq(send_answer(leg, _i != 0, ACK | PSH, 99, &in, &out),
+					 FATE_UP);
+			ck_assert(reference_parse(out.bytes, out.length, &layout));
+			ck_assert_uint_eq(sum_tcp(out.bytes, &layout), 0xffff);
+			ck_assert_uint_eq(read32(out.bytes + layout.tcp + 8), newest);
+			ck_assert(rig_is_untouched(&wanted, &out));
+		}
+}
+END_TEST
+
+START_TEST(an_acknowledgement_is_never_taken_back)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, FLOW_KERNEL_PENDING);
+	rig_flows[BACKEND].last_ack = rig_numbers.ours[BACKEND] - 500;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 5, &in, &out), FATE_UP);
+	ck_assert(rig_is_untouched(&in, &out));
+	/* A SYN or RST without one has nothing to be freshened. */
+	rig_flows[BACKEND].last_ack = rig_numbers.ours[BACKEND] + 500;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, RST, 0, &in, &out), FATE_UP);
+	ck_assert(rig_is_untouched(&in, &out));
+}
+END_TEST
+
+START_TEST(a_truncated_packet_passes)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, 0);
+	build_answer(CLIENT, _i != 0, ACK, 0, 1, &in);
+	for (in.length--; in.length >= ETHERNET_SIZE; in.length--) {
+		enum fate fate;
+
+		if (!rig_try(HOOK_EGRESS, &in, &out, &fate))
+			ck_assert_int_eq(fate, FATE_UP);
+	}
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+	tcase_add_loop_test(tcase, the_kernel_is_silent_on_an_active_flow, 0, 2);
+	tcase_add_loop_test(tcase, it_speaks_where_no_flow_is, 0, 2);
+	tcase_add_loop_test(tcase, what_was_sent_on_passes, 0, 2);
+	tcase_add_loop_test(tcase, what_the_kernel_still_owes_says_what_is_acknowledged_by_now, 0,
+			    2);
+	tcase_add_loop_test(tcase, an_acknowledgement_is_never_taken_back, 0, 2);
+	tcase_add_loop_test(tcase, a_truncated_packet_passes, 0, 2);
+}
+
+int main(void)
+{
+	return rig_main("xdp_program_egress", add);
+}
