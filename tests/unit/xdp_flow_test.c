@@ -118,12 +118,17 @@ static void setup(void)
 	open_engine();
 }
 
-static void shut(void)
+static void close_all(void)
 {
 	for (unsigned leg = 0; leg < 2; leg++) {
 		close(ends[leg]);
 		close(inner[leg]);
 	}
+}
+
+static void shut(void)
+{
+	close_all();
 	flow_close(engine, false);
 }
 
@@ -278,14 +283,10 @@ START_TEST(what_the_kernel_took_meanwhile_is_relayed_first)
 }
 END_TEST
 
-START_TEST(a_flow_that_is_asked_back_goes_on_as_sockets)
+static void ask_back(void)
 {
 	struct flow_tomb tombs[2];
-	char buffer[64];
 
-	begin(hosts[_i]);
-	promote();
-	ping_pong();
 	flow_hold(engine, slot);
 	flow_grace();
 	for (int tries = 0; !flow_is_quiet(engine, slot); tries++) {
@@ -298,12 +299,57 @@ START_TEST(a_flow_that_is_asked_back_goes_on_as_sockets)
 	}
 	ck_assert_int_eq(flow_rebuild(engine, slot, tombs, inner), 0);
 	flow_remove(engine, slot);
+}
+
+static void talk_to_proxy(void)
+{
 	for (unsigned leg = 0; leg < 2; leg++) {
 		send_text(ends[leg], inner[leg], "to the proxy");
 		send_text(inner[leg], ends[leg], "from the proxy");
 	}
+}
+
+START_TEST(a_flow_that_is_asked_back_goes_on_as_sockets)
+{
+	char buffer[64];
+
+	begin(hosts[_i]);
+	promote();
+	ping_pong();
+	ask_back();
+	talk_to_proxy();
 	shutdown(inner[CLIENT], SHUT_WR);
 	ck_assert_int_eq(recv(ends[CLIENT], buffer, sizeof(buffer), 0), 0);
+}
+END_TEST
+
+/* As if it had been silent for hours before its first packet was translated. */
+static void set_clock_ahead(int fd)
+{
+	const int on = 1;
+	const int off = -1; /* without a probe */
+	uint32_t clock;
+	socklen_t len = sizeof(clock);
+
+	ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_TIMESTAMP, &clock, &len), 0);
+	clock = (clock + 10000000) & ~1u;
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_TIMESTAMP, &clock, sizeof(clock)), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+}
+
+START_TEST(a_clock_that_was_translated_is_not_fallen_behind)
+{
+	for (unsigned leg = 0; leg < 2; leg++) {
+		begin(hosts[_i]);
+		promote();
+		set_clock_ahead(ends[leg]);
+		ping_pong();
+		ask_back();
+		talk_to_proxy();
+		if (leg == CLIENT)
+			close_all();
+	}
 }
 END_TEST
 
@@ -337,6 +383,7 @@ int main(void)
 	tcase_add_loop_test(tcase, both_fins_close_it, 0, 2);
 	tcase_add_loop_test(tcase, what_the_kernel_took_meanwhile_is_relayed_first, 0, 2);
 	tcase_add_loop_test(tcase, a_flow_that_is_asked_back_goes_on_as_sockets, 0, 2);
+	tcase_add_loop_test(tcase, a_clock_that_was_translated_is_not_fallen_behind, 0, 2);
 	tcase_add_loop_test(tcase, a_reset_is_passed_on, 0, 2);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -127,13 +127,19 @@ int flow_make_socket(const struct flow_tomb *tomb, uint32_t snd, uint32_t rcv, i
 	return 0;
 }
 
-/* The clock as the peer has seen it: it went on at a thousand a second since the snapshot. Its
+/* The clock as the peer has seen it: it went on at a thousand a second since the snapshot, and may
+ * have been shown to be further by what was translated, if the other peer was silent before the
+ * snapshot or has a faster clock. One that is behind has every segment dropped (RFC 7323, 5.3). Its
  * lowest bit chooses the microsecond clock since Linux 6.7, so it stays clear. */
-static uint32_t clock_of(const struct snapshot_tcp *snapshot, uint64_t since_ns)
+static uint32_t clock_of(const struct snapshot_tcp *snapshot, uint64_t since_ns,
+			 const struct flow *out)
 {
 	uint64_t ms = (clock_us() * 1000 - since_ns) / 1000000;
+	uint32_t clock = snapshot->ts_now + (uint32_t)ms;
 
-	return (snapshot->ts_now + (uint32_t)ms + CLOCK_SLACK_MS) & ~1u;
+	if (out->clock_sent && (int32_t)(out->clock_sent - clock) > 0)
+		clock = out->clock_sent;
+	return (clock + CLOCK_SLACK_MS) & ~1u;
 }
 
 static int revive(int fd, const struct flow *in, const struct flow *out,
@@ -146,7 +152,7 @@ static int revive(int fd, const struct flow *in, const struct flow *out,
 		.rcv_wnd = out->last_window,
 		.rcv_wup = in->seq_end,
 	};
-	uint32_t clock = clock_of(&tomb->snapshot, since_ns);
+	uint32_t clock = clock_of(&tomb->snapshot, since_ns, out);
 	int err = set_options(fd, &tomb->snapshot);
 
 	if (!err && tomb->snapshot.timestamps)
