@@ -67,8 +67,18 @@ enum offload_count {
 
 extern const char *const offload_count_names[OFFLOAD_COUNTS];
 
+/* Why nothing more is promoted, for as long as this process runs. */
+enum offload_doubt {
+	OFFLOAD_DOUBT_EVENTS,  /* the program could not tell what happened: its ring was full */
+	OFFLOAD_DOUBT_FIGURES, /* a flow acknowledged what nobody sent */
+	OFFLOAD_DOUBTS
+};
+
+extern const char *const offload_doubt_names[OFFLOAD_DOUBTS];
+
 struct offload_counts {
 	uint64_t counts[OFFLOAD_COUNTS];
+	uint32_t doubts; /* a bit for each enum offload_doubt */
 	uint64_t refusals[FLOW_REFUSALS];
 	uint64_t open;  /* now */
 	uint64_t limit; /* of open ones */
@@ -143,11 +153,12 @@ struct offload_ticket {
 	struct offload_door *door;
 	void *owner; /* NULL: it ended while the keeper had the ticket */
 	struct flow_legs legs;
-	uint32_t index;   /* of its flows, from SETTLING on */
-	int fds[2];       /* the owner's, until GONE */
-	uint64_t seen[2]; /* bytes of each leg that the owner has accounted for */
-	uint8_t phase;    /* enum offload_phase */
-	bool is_over;     /* its slot may be another's: `last` is what there was to see */
+	struct addr hops[2]; /* XDP: next hops */
+	uint32_t index;      /* of its flows, from SETTLING on */
+	int fds[2];          /* the owner's, until GONE */
+	uint64_t seen[2];    /* bytes of each leg that the owner has accounted for */
+	uint8_t phase;       /* enum offload_phase */
+	bool is_over;        /* its slot may be another's: `last` is what there was to see */
 	struct flow_view last;
 	struct flow_note note;
 };

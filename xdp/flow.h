@@ -85,6 +85,7 @@ enum flow_refusal {
 	FLOW_FULL,   /* no slot */
 	FLOW_TUPLE,  /* the tuple is in use: an older flow's last minute */
 	FLOW_ERROR,  /* a system call failed */
+	FLOW_DOUBT,  /* the fast path is not trusted any more: an anomaly was seen */
 	FLOW_REFUSALS
 };
 

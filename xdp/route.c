@@ -67,21 +67,6 @@ static void put_addr(struct nlmsghdr *header, uint16_t type, const struct addr *
 		mnl_attr_put(header, type, sizeof(addr->v6), &addr->v6);
 }
 
-/* An address of `family` in an attribute. */
-static bool read_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
-{
-	size_t size = mnl_attr_get_payload_len(attr);
-
-	*ret_addr = (struct addr){.family = (sa_family_t)family};
-	if (family == AF_INET && size == sizeof(ret_addr->v4))
-		memcpy(&ret_addr->v4, mnl_attr_get_payload(attr), size);
-	else if (family == AF_INET6 && size == sizeof(ret_addr->v6))
-		memcpy(&ret_addr->v6, mnl_attr_get_payload(attr), size);
-	else
-		return false;
-	return true;
-}
-
 static int read_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
@@ -97,7 +82,8 @@ static int read_route(const struct nlmsghdr *header, void *data)
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			answer->ifindex = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-			read_addr(attr, route->rtm_family, &answer->gateway);
+			addr_from_bytes(route->rtm_family, mnl_attr_get_payload(attr),
+					mnl_attr_get_payload_len(attr), &answer->gateway);
 	}
 	return MNL_CB_STOP;
 }
@@ -179,6 +165,11 @@ int route_find(struct route_table *table, const struct addr *local, const struct
 	return err;
 }
 
+void route_forget(struct route_table *table)
+{
+	memset(table->answers, 0, sizeof(table->answers));
+}
+
 /* --- neighbours --- */
 
 static int read_neighbour(const struct nlmsghdr *header, void *data)
@@ -238,6 +229,7 @@ int route_find_hop(struct route_table *table, const struct addr *local, const st
 		return err;
 	hop.ifindex = answer->ifindex;
 	hop.address = answer->gateway.family ? answer->gateway : answer->peer;
+	hop.address.scope = 0;
 	err = exchange(table, put_neighbour(buffer, RTM_GETNEIGH, &hop, &neighbour), read_neighbour,
 		       &hop);
 	if (!err)
@@ -259,7 +251,7 @@ int route_use_hop(struct route_table *table, const struct route_hop *hop)
 	struct ndmsg *neighbour;
 	struct nlmsghdr *header = put_neighbour(buffer, RTM_NEWNEIGH, hop, &neighbour);
 
-	header->nlmsg_flags |= NLM_F_ACK | NLM_F_REPLACE;
+	header->nlmsg_flags |= NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
 	neighbour->ndm_flags = NTF_USE;
 	neighbour->ndm_state = NUD_NONE;
 	return exchange(table, header, read_nothing, NULL);

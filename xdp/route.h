@@ -30,6 +30,9 @@ int route_find(struct route_table *table, const struct addr *local, const struct
 int route_find_hop(struct route_table *table, const struct addr *local, const struct addr *peer,
 		   struct route_hop *ret_hop);
 
+/* Interfaces have changed: what was remembered may be wrong. */
+void route_forget(struct route_table *table);
+
 /* As if a packet of the kernel's own had gone there: it finds out whether the neighbour is still
  * there and has the same MAC, and says so to who listens (xdp/watch.h). 0 or -errno. */
 int route_use_hop(struct route_table *table, const struct route_hop *hop);

@@ -214,6 +214,20 @@ socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *ret
 	}
 }
 
+bool addr_from_bytes(int family, const void *bytes, size_t size, struct addr *ret_addr)
+{
+	struct addr addr = {.family = (sa_family_t)family};
+
+	if (family == AF_INET && size == sizeof(addr.v4))
+		memcpy(&addr.v4, bytes, size);
+	else if (family == AF_INET6 && size == sizeof(addr.v6))
+		memcpy(&addr.v6, bytes, size);
+	else
+		return false;
+	*ret_addr = addr;
+	return true;
+}
+
 void addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct addr *ret_addr)
 {
 	struct sockaddr_in in;

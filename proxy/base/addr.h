@@ -41,6 +41,10 @@ const char *addr_format_host(const struct addr *addr, char *buf);
 /* Fill `ret_sa`; returns the length to hand to bind(2) or connect(2). */
 socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *ret_sa);
 
+/* An address as it stands in a packet or a netlink attribute, without a port. False: not of that
+ * family's size. */
+bool addr_from_bytes(int family, const void *bytes, size_t size, struct addr *ret_addr);
+
 /* From what accept(2) or getsockname(2) gave. An AF_UNIX name is not kept (path NULL). */
 void addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct addr *ret_addr);
 

@@ -16,6 +16,7 @@
 
 struct pinning;
 struct route_table;
+struct watch;
 
 enum grave_state {
 	GRAVE_FREE,
@@ -31,7 +32,8 @@ struct grave {
 	struct offload_ticket *ticket;
 	int fds[2];
 	struct flow_tomb tombs[2];
-	uint64_t due_us; /* HELD: give up; OVER: free the slot */
+	struct addr hops[2]; /* XDP: the neighbours that its packets go to; family 0: not XDP */
+	uint64_t due_us;     /* HELD: give up; OVER: free the slot */
 	uint32_t index;
 	uint32_t worker;
 	uint8_t state;     /* enum grave_state */
@@ -68,7 +70,14 @@ struct offload {
 	struct timer hold_timer;
 	struct timer over_timer;
 	struct timer sweep_timer;
-	uint32_t swept; /* graves, in this round */
+	uint32_t swept;      /* graves, in this round */
+	struct watch *watch; /* of interfaces and neighbours */
+	struct loop_source changes;
+	struct timer hop_timer;
+	struct timer doubt_timer;
+	uint32_t doubt_next; /* the grave that is looked at next */
+	uint64_t events_lost;
+	_Atomic uint32_t doubts; /* a bit for each enum offload_doubt that came up; sticky */
 	_Atomic uint64_t counts[OFFLOAD_COUNTS];
 	_Atomic uint64_t refusals[FLOW_REFUSALS];
 	_Atomic uint64_t open;
@@ -90,8 +99,18 @@ static inline struct grave *grave_of(struct offload *offload, uint32_t index)
 void keeper_tell(struct offload *offload, uint32_t worker, const struct offload_message *message,
 		 const int fds[2]);
 
-/* ways.c: fills in interfaces and MACs; 0 or -errno. */
-int keeper_find_ways(struct offload *offload, struct flow_legs *legs);
+/* ways.c: fills in interfaces, MACs and next hops; 0 or -errno. */
+int keeper_find_ways(struct offload *offload, struct offload_ticket *ticket);
+
+/* The program stands there, as the configuration has it; 0 or -errno. */
+int keeper_prepare_interface(struct offload *offload, unsigned ifindex);
+
+/* watching.c: what changes on this host, from the start of the loop on. 0 or -errno. */
+int keeper_watch_open(struct offload *offload);
+int keeper_watch_start(struct offload *offload);
+
+/* doubt.c: figures that contradict each other end all promotions. */
+void keeper_doubt_start(struct offload *offload);
 
 /* promote.c */
 void keeper_ask(struct offload *offload, uint32_t worker, struct offload_ticket *ticket);

@@ -25,6 +25,7 @@
 #include "proxy/offload/internal.h"
 #include "proxy/offload/pinning.h"
 #include "xdp/route.h"
+#include "xdp/watch.h"
 
 #define OWN_FDS 256 /* programs, maps, links, pairs, and sockets that arrive or are made anew */
 
@@ -108,6 +109,10 @@ static int register_all(struct offload *offload)
 	for (unsigned i = 0; i < offload->conf.workers && !err; i++)
 		err = loop_add(&offload->loop, &offload->sides[i].source,
 			       EPOLLIN | EPOLLOUT | EPOLLET);
+	if (!err)
+		err = keeper_watch_start(offload);
+	if (!err)
+		keeper_doubt_start(offload);
 	return err;
 }
 
@@ -212,6 +217,8 @@ static int open_engine(struct offload *offload, char *problem, size_t size)
 		return err;
 	err = route_open(&offload->routes);
 	if (!err)
+		err = keeper_watch_open(offload);
+	if (!err)
 		err = loop_init(&offload->loop);
 	if (!err)
 		err = allocate(offload);
@@ -231,6 +238,7 @@ static void free_all(struct offload *offload)
 	}
 	if (offload->stop.fd >= 0)
 		close(offload->stop.fd);
+	watch_close(offload->watch);
 	route_close(offload->routes);
 	pinning_close(offload->pins, offload->leave);
 	sem_destroy(&offload->ready);
@@ -320,5 +328,6 @@ void offload_sum(const struct offload *offload, struct offload_counts *ret_count
 		ret_counts->refusals[i] =
 			atomic_load_explicit(&offload->refusals[i], memory_order_relaxed);
 	ret_counts->limit = offload->limit;
+	ret_counts->doubts = atomic_load_explicit(&offload->doubts, memory_order_relaxed);
 	ret_counts->open = atomic_load_explicit(&offload->open, memory_order_relaxed);
 }

@@ -4,6 +4,7 @@
  * which this thread waits and others gather.
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
@@ -40,6 +41,7 @@ static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 	grave->first_fin = 0;
 	grave->aborting = grave->odd = false;
 	grave->fds[0] = grave->fds[1] = -1;
+	memcpy(grave->hops, ticket->hops, sizeof(grave->hops));
 	for (unsigned leg = 0; leg < 2; leg++)
 		grave->tombs[leg] = (struct flow_tomb){.local = ticket->legs.local[leg],
 						       .peer = ticket->legs.peer[leg],
@@ -48,7 +50,9 @@ static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 
 static enum flow_refusal prepare(struct offload *offload, struct offload_ticket *ticket)
 {
-	if (keeper_find_ways(offload, &ticket->legs))
+	if (offload->doubts)
+		return FLOW_DOUBT;
+	if (keeper_find_ways(offload, ticket))
 		return FLOW_ROUTE;
 	if (flow_used(offload->engine) >= offload->limit ||
 	    flow_take(offload->engine, &ticket->index))

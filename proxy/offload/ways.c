@@ -51,9 +51,17 @@ static int prepare_interface(struct offload *offload, unsigned ifindex, enum flo
 	return err;
 }
 
-/* What leaves on `leg` was met by XDP on the other. */
-static int find_next_hop(struct offload *offload, struct flow_legs *legs, unsigned leg)
+int keeper_prepare_interface(struct offload *offload, unsigned ifindex)
 {
+	enum flow_hook hook;
+
+	return prepare_interface(offload, ifindex, &hook);
+}
+
+/* What leaves on `leg` was met by XDP on the other. */
+static int find_next_hop(struct offload *offload, struct offload_ticket *ticket, unsigned leg)
+{
+	struct flow_legs *legs = &ticket->legs;
 	struct route_hop hop;
 	int err;
 
@@ -64,11 +72,13 @@ static int find_next_hop(struct offload *offload, struct flow_legs *legs, unsign
 		return err;
 	memcpy(legs->mac_peer[leg], hop.mac, sizeof(legs->mac_peer[leg]));
 	memcpy(legs->mac_local[leg], hop.own_mac, sizeof(legs->mac_local[leg]));
+	ticket->hops[leg] = hop.address;
 	return 0;
 }
 
-int keeper_find_ways(struct offload *offload, struct flow_legs *legs)
+int keeper_find_ways(struct offload *offload, struct offload_ticket *ticket)
 {
+	struct flow_legs *legs = &ticket->legs;
 	enum flow_hook hooks[2];
 	int err = 0;
 
@@ -78,8 +88,10 @@ int keeper_find_ways(struct offload *offload, struct flow_legs *legs)
 		if (!err)
 			err = prepare_interface(offload, legs->ifindex[leg], &hooks[leg]);
 	}
-	for (unsigned leg = 0; leg < 2 && !err; leg++)
+	for (unsigned leg = 0; leg < 2 && !err; leg++) {
+		ticket->hops[leg] = (struct addr){0};
 		if (hooks[!leg] != FLOW_HOOK_TC)
-			err = find_next_hop(offload, legs, leg);
+			err = find_next_hop(offload, ticket, leg);
+	}
 	return err;
 }

@@ -3,6 +3,7 @@
 
 import pytest
 from harness.spliced import exchange
+from harness.wait import eventually
 
 MB = 1_000_000
 
@@ -63,3 +64,40 @@ def test_xdp_does_not_reach_a_backend_on_this_host_so_the_relay_does(xdp, serve)
     client, backend = spliced.pair(serve(spliced))
     exchange(client, backend, 20_000)
     assert not spliced.sessions(state="offloaded")
+
+
+def test_a_neighbour_that_changes_its_mac_is_followed(xdp, serve):
+    spliced = xdp({"hook": "xdp-generic"})
+    client, backend = spliced.promote(serve(spliced))
+    spliced.net.backend.ip("link", "set", "eth0", "address", "02:00:00:00:be:ef")
+    spliced.net.proxy.ip("neigh", "flush", "dev", "backend")
+    exchange(client, backend, 20_000)
+    spliced.wait_offloaded()
+
+
+def test_an_interface_that_changes_its_mac_is_followed(xdp, serve):
+    spliced = xdp({"hook": "xdp-generic"})
+    client, backend = spliced.promote(serve(spliced))
+    spliced.net.proxy.ip("link", "set", "backend", "address", "02:00:00:00:be:ef")
+    spliced.net.backend.ip("neigh", "flush", "dev", "eth0")
+    exchange(client, backend, 20_000)
+    spliced.wait_offloaded()
+
+
+def test_an_interface_that_comes_back_is_met_again(xdp, serve):
+    spliced = xdp({"hook": "xdp-generic", "interfaces": ["client", "backend"]})
+    server = serve(spliced)
+    client, _ = spliced.promote(server)
+    spliced.net.proxy.ip("link", "del", "backend")
+    client.close()
+    spliced.net._wire("backend", spliced.net.backend, 2, 1500)
+    _complete_checksums(spliced.net)
+    eventually(lambda: _attached(spliced, "backend"), "the program on the new interface")
+    client, backend = spliced.pair(server)
+    exchange(client, backend, 1000)
+    newest = max(spliced.sessions(), key=lambda session: session["id"])["id"]
+    eventually(
+        lambda: spliced.sessions(id=newest, state="offloaded"),
+        "the session over the new interface is offloaded",
+    )
+    exchange(client, backend, 20_000)

@@ -29,6 +29,7 @@ const char *const flow_refusal_names[FLOW_REFUSALS] = {
 	[FLOW_SIGNED] = "signed", [FLOW_FAMILY] = "family",
 	[FLOW_ROUTE] = "route",   [FLOW_FULL] = "full",
 	[FLOW_TUPLE] = "tuple",   [FLOW_ERROR] = "error",
+	[FLOW_DOUBT] = "doubt",
 };
 
 int flow_snapshot(int fd, struct snapshot_tcp *ret_snapshot)
