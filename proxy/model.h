@@ -146,6 +146,7 @@ struct fast_path_conf {
 	struct fast_interface_conf *interfaces; /* none: all of this host's */
 	size_t interface_count;
 	uint32_t sessions; /* at once */
+	char *pin;         /* a directory on bpffs, or "off" */
 };
 
 struct listener_conf {

@@ -49,6 +49,7 @@ struct offload_conf {
 	/* If there are any, sessions over others are refused. */
 	struct offload_interface interfaces[FLOW_INTERFACES];
 	size_t interface_count;
+	bool untrusted; /* the self-test failed: only what another process left is kept */
 	unsigned workers;
 	const char *pin_path; /* on bpffs, each process has a directory there; NULL: flows end
 				 with the process */
@@ -69,6 +70,7 @@ extern const char *const offload_count_names[OFFLOAD_COUNTS];
 
 /* Why nothing more is promoted, for as long as this process runs. */
 enum offload_doubt {
+	OFFLOAD_DOUBT_SELF_TEST,
 	OFFLOAD_DOUBT_EVENTS,  /* the program could not tell what happened: its ring was full */
 	OFFLOAD_DOUBT_FIGURES, /* a flow acknowledged what nobody sent */
 	OFFLOAD_DOUBTS

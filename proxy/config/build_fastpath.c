@@ -19,12 +19,12 @@ static int build_interface(struct fields fields, struct fast_interface_conf *int
 int config_build_fast_path(struct fields fields, struct fast_path_conf *fast)
 {
 	size_t count = fields_items(&fields, "interfaces");
-	int err = 0;
+	int err = fields_text(&fields, "pin", &fast->pin);
 
 	fast->hook = (enum fast_hook)fields_number(&fields, "hook");
 	fast->sessions = fields_number32(&fields, "sessions");
-	if (!count)
-		return 0;
+	if (err || !count)
+		return err;
 	fast->interfaces = calloc(count, sizeof(*fast->interfaces));
 	if (!fast->interfaces)
 		return -ENOMEM;
@@ -39,4 +39,5 @@ void config_fast_path_fini(struct fast_path_conf *fast)
 	for (size_t i = 0; i < fast->interface_count; i++)
 		free(fast->interfaces[i].name);
 	free(fast->interfaces);
+	free(fast->pin);
 }

@@ -14,8 +14,6 @@
 #include "proxy/main/supervisor.h"
 #include "proxy/offload.h"
 
-#define PINS "/sys/fs/bpf/sluice"
-
 static bool is_wanted(const struct config *config)
 {
 	for (size_t i = 0; i < config->pool_count; i++)
@@ -68,8 +66,10 @@ static unsigned hooks_in_use(const struct offload_conf *conf)
 /* Without pins everything else is the same, but a crash ends what is offloaded. */
 static const char *choose_pins(const char *path)
 {
-	int err = offload_check_pins(path);
+	int err = strcmp(path, "off") ? offload_check_pins(path) : -ECANCELED;
 
+	if (err == -ECANCELED)
+		return NULL; /* as they want it */
 	if (!err)
 		return path;
 	log_event(LOG_INFO, "offload_not_pinned",
@@ -113,8 +113,9 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 	char problem[256] = "";
 	int err;
 
-	if ((is_wanted(config) || offload_has_estate(PINS)) && !sv->offload_refused) {
-		conf.pin_path = choose_pins(PINS);
+	conf.untrusted = sv->offload_refused;
+	if ((is_wanted(config) && !conf.untrusted) || offload_has_estate(config->fast_path.pin)) {
+		conf.pin_path = choose_pins(config->fast_path.pin);
 		err = offload_start(&conf, &sv->offload, problem, sizeof(problem));
 		if (err)
 			log_event(LOG_WARN, "offload_unavailable",

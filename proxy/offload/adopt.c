@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
@@ -63,6 +64,16 @@ static struct offload_ticket *make_ticket(uint32_t index, const struct flow_note
 	return ticket;
 }
 
+/* What left by XDP goes on to do so, and follows its next hops. */
+static void find_hops(struct offload *offload, struct grave *grave, struct offload_ticket *ticket)
+{
+	const struct flow *pair = flow_at(offload->engine, grave->index);
+
+	if ((pair[0].exit == FLOW_EXIT_MAC || pair[1].exit == FLOW_EXIT_MAC) &&
+	    !keeper_find_ways(offload, ticket))
+		memcpy(grave->hops, ticket->hops, sizeof(grave->hops));
+}
+
 static void hand_over(struct adoption *adoption, struct grave *grave, struct offload_ticket *ticket)
 {
 	struct offload *offload = adoption->offload;
@@ -99,6 +110,7 @@ static void on_session(void *context, uint32_t index, enum flow_found what,
 		return;
 	}
 	keep_place(adoption, grave);
+	find_hops(offload, grave, ticket);
 	hand_over(adoption, grave, ticket);
 }
 

@@ -13,6 +13,7 @@
 #define LOOKS_MAX 4096 /* each time */
 
 const char *const offload_doubt_names[OFFLOAD_DOUBTS] = {
+	[OFFLOAD_DOUBT_SELF_TEST] = "self_test",
 	[OFFLOAD_DOUBT_EVENTS] = "events_lost",
 	[OFFLOAD_DOUBT_FIGURES] = "figures",
 };
@@ -68,6 +69,8 @@ void keeper_doubt_start(struct offload *offload)
 
 	/* What pinned maps have counted before our time is not held against us. */
 	flow_counts(offload->engine, counts);
+	if (offload->conf.untrusted)
+		doubt(offload, OFFLOAD_DOUBT_SELF_TEST);
 	offload->events_lost = counts[FLOW_COUNT_EVENTS_LOST];
 	timer_init(&offload->doubt_timer, on_doubt_timer);
 	loop_arm(&offload->loop, &offload->doubt_timer, DOUBT_MS);

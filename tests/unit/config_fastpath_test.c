@@ -12,6 +12,7 @@ START_TEST(by_default_every_interface_is_used_by_tc)
 	ck_assert_int_eq(config->fast_path.hook, FAST_HOOK_AUTO);
 	ck_assert_uint_eq(config->fast_path.interface_count, 0);
 	ck_assert_uint_eq(config->fast_path.sessions, 65536);
+	ck_assert_str_eq(config->fast_path.pin, "/sys/fs/bpf/sluice");
 	config_free(config);
 }
 END_TEST

@@ -90,6 +90,14 @@ START_TEST(an_acknowledgement_of_what_nobody_sent_is_remembered_for_good)
 }
 END_TEST
 
+START_TEST(a_self_test_that_failed_is_a_doubt_from_the_start)
+{
+	offload.conf.untrusted = true;
+	keeper_doubt_start(&offload);
+	ck_assert_uint_eq(offload.doubts, 1u << OFFLOAD_DOUBT_SELF_TEST);
+}
+END_TEST
+
 START_TEST(only_sessions_that_are_promoted_are_looked_at)
 {
 	flows[2 * SESSIONS - 2].last_ack++;
@@ -111,6 +119,7 @@ int main(void)
 	tcase_add_test(tcase, an_event_that_is_lost_is_remembered_for_good);
 	tcase_add_loop_test(tcase, an_acknowledgement_of_what_nobody_sent_is_remembered_for_good, 0,
 			    2);
+	tcase_add_test(tcase, a_self_test_that_failed_is_a_doubt_from_the_start);
 	tcase_add_test(tcase, only_sessions_that_are_promoted_are_looked_at);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

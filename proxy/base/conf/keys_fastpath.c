@@ -41,6 +41,11 @@ static const struct schema_key fast_path_keys[] = {
 	 .min = 1,
 	 .max = 4194304,
 	 .doc = "that the kernel carries at once; each takes 1 KiB of its memory"},
+	{.name = "pin",
+	 .kind = SCHEMA_TEXT,
+	 .fallback = "/sys/fs/bpf/sluice",
+	 .max = 128,
+	 .doc = "a directory on a bpf file system, by which sessions outlive a crash; or off"},
 };
 const struct schema_map schema_fast_path = {
 	.noun = "fast path", .keys = fast_path_keys, .count = ARRAY_SIZE(fast_path_keys)};
