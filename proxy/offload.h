@@ -94,6 +94,9 @@ int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size);
 /* Whether a process that died left flows at `pin_path`. */
 bool offload_has_estate(const char *pin_path);
 
+/* Make the directory, if it can be, for who will run as `user`. */
+void offload_make_pins(const char *pin_path, unsigned user);
+
 /* Whether flows can be pinned there: 0 or -errno. */
 int offload_check_pins(const char *pin_path);
 

@@ -86,6 +86,8 @@ void fastpath_qualify(struct supervisor *sv, const struct config *config)
 	char problem[512];
 	int err;
 
+	if (hooks && strcmp(config->fast_path.pin, "off") != 0)
+		offload_make_pins(config->fast_path.pin, supervisor_future_user(config));
 	for (unsigned hook = 0; hook < FLOW_HOOKS && !sv->offload_refused; hook++) {
 		if (!(hooks >> hook & 1))
 			continue;

@@ -23,8 +23,7 @@
 
 #define LOOK_MS 500
 
-/* Who will unpin it. */
-static unsigned future_user(const struct config *config)
+unsigned supervisor_future_user(const struct config *config)
 {
 	const struct passwd *entry = config->user && !geteuid() ? getpwnam(config->user) : NULL;
 
@@ -71,7 +70,7 @@ static void on_look(struct timer *timer)
 int guarding_start(struct supervisor *sv, const struct config *config)
 {
 	char problem[GUARD_PROBLEM] = "";
-	int err = admission_start(config, future_user(config), &sv->admission, problem);
+	int err = admission_start(config, supervisor_future_user(config), &sv->admission, problem);
 
 	if (err) {
 		log_event(LOG_ERROR, "guard_failed", "error=\"%s\"", problem);

@@ -164,6 +164,9 @@ void fastpath_start(struct supervisor *sv, const struct config *config);
 void fastpath_reloaded(struct supervisor *sv, const struct config *config);
 void fastpath_stop(struct supervisor *sv);
 
+/* guarding.c: the user that this process runs as in the end. */
+unsigned supervisor_future_user(const struct config *config);
+
 /* guarding.c: the guard at the door, if one is configured: before privileges are given up. 0 or
  * -errno, logged. Whether a reload could have the one it asks for: 0, or -EINVAL with the reason.
  */

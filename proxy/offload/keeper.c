@@ -298,6 +298,11 @@ bool offload_has_estate(const char *pin_path)
 	return pinning_has_estate(pin_path);
 }
 
+void offload_make_pins(const char *pin_path, unsigned user)
+{
+	pinning_make(pin_path, user);
+}
+
 int offload_check_pins(const char *pin_path)
 {
 	return pinning_check(pin_path);

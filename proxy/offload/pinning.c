@@ -42,16 +42,36 @@ struct pinning {
 	bool inherited;
 };
 
-int pinning_check(const char *root)
+static bool is_bpffs(const char *path)
 {
 	struct statfs fs;
 
-	if (mkdir(root, 0700) && errno != EEXIST)
+	return !statfs(path, &fs) && (unsigned)fs.f_type == BPF_FS_MAGIC;
+}
+
+void pinning_make(const char *root, unsigned user)
+{
+	bool made = !mkdir(root, 0700);
+
+	if (!made && errno != EEXIST)
+		return;
+	if (!is_bpffs(root)) {
+		if (made)
+			rmdir(root);
+	} else if (user != geteuid() && chown(root, user, (gid_t)-1)) {
+		return; /* not root: it has to be there, and ours */
+	}
+}
+
+int pinning_check(const char *root)
+{
+	bool made = !mkdir(root, 0700);
+
+	if (!made && errno != EEXIST)
 		return -errno;
-	if (statfs(root, &fs))
-		return -errno;
-	if (fs.f_type != BPF_FS_MAGIC) {
-		rmdir(root);
+	if (!is_bpffs(root)) {
+		if (made)
+			rmdir(root);
 		return -ENOTSUP;
 	}
 	return access(root, W_OK | X_OK) ? -errno : 0;

@@ -12,6 +12,10 @@
 
 struct pinning;
 
+/* Before privileges are dropped: the directory is there, and `user`'s. What cannot be made is seen
+ * by pinning_check(). */
+void pinning_make(const char *root, unsigned user);
+
 /* Whether flows can be pinned at `root`, made if need be: 0 or -errno (-ENOTSUP: no bpffs). */
 int pinning_check(const char *root);
 

@@ -2,9 +2,12 @@
 """A proxy dies; the connections that the kernel carries do not, and the next process has them."""
 
 import errno
+import os
 import random
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from harness.peers import echo, read_all, read_until_reset, reset
@@ -12,6 +15,7 @@ from harness.survivors import Crowd, Dynasty, PinRoom, Stream, goes_on
 from harness.wait import eventually
 
 MB = 1_000_000
+NOBODY = (65534, 65534)
 LIVES = 25  # of each of four dynasties
 FIRST = 1000  # bytes each way that Spliced.promote() moves
 
@@ -25,10 +29,18 @@ def room(keep):
 def dynasty(network, sluice, room, tmp_path):
     """dynasty(net=..., pool=..., **top) gives a Dynasty."""
 
-    def make(net=None, **options):
-        return Dynasty(net or network(), sluice, tmp_path, room, **options)
+    def make(net=None, directory=tmp_path, **options):
+        return Dynasty(net or network(), sluice, directory, room, **options)
 
     return make
+
+
+@pytest.fixture
+def homes():
+    """A directory of an ordinary user's, out of the way of whoever runs tests as root."""
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, *NOBODY)
+        yield Path(home)
 
 
 @pytest.mark.parametrize("family", (4, 6))
@@ -252,4 +264,34 @@ def test_the_flows_of_two_that_died_go_on_in_one(dynasty, serve):
     for sock in (*old, *new):
         sock.close()
     line.proxy.wait_flows(2, reason="client_fin")
+    line.stop()
+
+
+def test_a_process_without_root_has_it_all_the_same(dynasty, serve, homes):
+    line = dynasty(directory=homes, user="nobody")
+    server = serve(line)
+    client, backend = line.promote(server)
+    line.crash()
+    line.succeed()
+    line.wait_offloaded()
+    goes_on(client, backend, FIRST)
+    client.close()
+    assert read_all(backend) == b""
+    backend.close()
+    line.proxy.wait_flow(reason="client_fin")
+    line.stop()
+
+
+def test_without_pins_a_crash_ends_what_it_must(dynasty, serve):
+    line = dynasty(fast_path={"pin": "off"})
+    server = serve(line)
+    client, backend = line.promote(server)
+    assert not line.room.pins()
+    line.crash()
+    client.sendall(b"x")
+    read_until_reset(client)
+    backend.sendall(b"x")
+    read_until_reset(backend)
+    line.succeed()
+    assert not line.sessions()
     line.stop()
