@@ -61,7 +61,7 @@ static bool may_move(int from, int to)
 START_TEST(only_the_drawn_transitions_are_allowed)
 {
 	static const char *const allowed[SESSION_STATES] = {
-		[SESSION_ACCEPTED] = ".GQD...C", [SESSION_GREETING] = "A......C",
+		[SESSION_ACCEPTED] = ".GQD.O.C", [SESSION_GREETING] = "A......C",
 		[SESSION_QUEUED] = "A......C",   [SESSION_DIALING] = "A...R..C",
 		[SESSION_RELAYING] = ".....OFC", [SESSION_OFFLOADED] = "....R..C",
 		[SESSION_FLUSHING] = ".......C", [SESSION_CLOSED] = "........",
