@@ -370,6 +370,114 @@ START_TEST(a_reset_is_passed_on)
 }
 END_TEST
 
+/* --- after a death --- */
+
+static struct {
+	unsigned found[3]; /* by enum flow_found */
+	struct flow_note note;
+	struct flow_tomb tombs[2];
+} estate;
+
+static void on_found(void *context, uint32_t index, enum flow_found what,
+		     const struct flow_note *note, const struct flow_tomb tombs[2])
+{
+	(void)context;
+	ck_assert_uint_eq(index, slot);
+	estate.found[what]++;
+	estate.note = *note;
+	memcpy(estate.tombs, tombs, sizeof(estate.tombs));
+}
+
+static void adopt(enum flow_found what)
+{
+	memset(&estate, 0, sizeof(estate));
+	ck_assert_int_eq(flow_adopt(engine, on_found, NULL), 1);
+	ck_assert_uint_eq(estate.found[what], 1);
+}
+
+static void close_inner(void)
+{
+	for (unsigned leg = 0; leg < 2; leg++) {
+		close(inner[leg]);
+		inner[leg] = -1;
+	}
+}
+
+START_TEST(what_was_silenced_is_found_with_its_tuples_and_kept_again)
+{
+	begin(hosts[_i]);
+	promote();
+	flow_hold(engine, slot); /* and died before it let go */
+	close_inner();
+	adopt(FLOW_FOUND_RUNNING);
+	ping_pong();
+	for (unsigned leg = 0; leg < 2; leg++) {
+		ck_assert(addr_equal(&estate.tombs[leg].local, &legs.local[leg]));
+		ck_assert(addr_equal(&estate.tombs[leg].peer, &legs.peer[leg]));
+	}
+	ck_assert_int_eq(flow_rebury(engine, slot, estate.tombs, inner), 0);
+	ping_pong();
+}
+END_TEST
+
+START_TEST(whose_end_was_told_is_not_told_again)
+{
+	begin(hosts[_i]);
+	promote();
+	flow_told(engine, slot);
+	close_inner();
+	adopt(FLOW_FOUND_OVER);
+}
+END_TEST
+
+static void expect_reset(int fd)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	ck_assert_int_eq(poll(&ready, 1, PATIENCE_MS), 1);
+	ck_assert_int_eq(recv(fd, &byte, 1, 0), -1);
+	ck_assert_int_eq(errno, ECONNRESET);
+}
+
+/* Packets are translated, and the kernel knows nothing of them; sockets die silently (0 and 1), or
+ * with a FIN that comes too late (2 and 3). */
+START_TEST(who_died_in_the_middle_of_it_leaves_nobody_waiting)
+{
+	const int on = 1;
+
+	begin(hosts[_i & 1]);
+	insert();
+	ping_pong();
+	for (unsigned leg = 0; leg < 2 && _i < 2; leg++)
+		ck_assert_int_eq(setsockopt(inner[leg], IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)),
+				 0);
+	close_inner();
+	adopt(FLOW_FOUND_BROKEN);
+	flow_reset(engine, slot, estate.tombs);
+	expect_reset(ends[CLIENT]);
+	expect_reset(ends[BACKEND]);
+	ck_assert_int_eq(flow_adopt(engine, on_found, NULL), 0);
+}
+END_TEST
+
+START_TEST(sockets_that_spoke_already_make_it_broken)
+{
+	struct flow_tomb tombs[2];
+
+	begin(hosts[_i]);
+	promote();
+	ping_pong();
+	flow_hold(engine, slot);
+	flow_grace();
+	for (unsigned leg = 0; leg < 2; leg++)
+		tombs[leg] = (struct flow_tomb){legs.local[leg], legs.peer[leg], legs.before[leg]};
+	close_inner();
+	ck_assert_int_eq(flow_rebuild(engine, slot, tombs, inner), 0);
+	adopt(FLOW_FOUND_BROKEN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("xdp_flow");
@@ -385,6 +493,10 @@ int main(void)
 	tcase_add_loop_test(tcase, a_flow_that_is_asked_back_goes_on_as_sockets, 0, 2);
 	tcase_add_loop_test(tcase, a_clock_that_was_translated_is_not_fallen_behind, 0, 2);
 	tcase_add_loop_test(tcase, a_reset_is_passed_on, 0, 2);
+	tcase_add_loop_test(tcase, what_was_silenced_is_found_with_its_tuples_and_kept_again, 0, 2);
+	tcase_add_loop_test(tcase, whose_end_was_told_is_not_told_again, 0, 2);
+	tcase_add_loop_test(tcase, who_died_in_the_middle_of_it_leaves_nobody_waiting, 0, 4);
+	tcase_add_loop_test(tcase, sockets_that_spoke_already_make_it_broken, 0, 2);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
