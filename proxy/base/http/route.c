@@ -102,6 +102,7 @@ static const char *allow_text(unsigned methods)
 		[1 << METHOD_GET] = "GET, HEAD",
 		[1 << METHOD_POST] = "POST",
 		[1 << METHOD_DELETE] = "DELETE",
+		[1 << METHOD_GET | 1 << METHOD_PATCH] = "GET, HEAD, PATCH",
 		[1 << METHOD_PUT | 1 << METHOD_DELETE] = "PUT, DELETE",
 		[1 << METHOD_POST | 1 << METHOD_DELETE] = "POST, DELETE",
 		[1 << METHOD_PATCH | 1 << METHOD_DELETE] = "PATCH, DELETE",

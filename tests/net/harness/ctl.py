@@ -11,6 +11,7 @@ import select
 import socket
 import socketserver
 import struct
+import signal
 import subprocess
 import termios
 import threading
@@ -39,6 +40,8 @@ def start(*args, admin=None, env=None, **popen):
         [str(CTL), *map(str, args)],
         text=True,
         env=environment(admin, **(env or {})),
+        # A shell that runs us in the background has SIGINT ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **{"stdin": subprocess.DEVNULL, "stdout": PIPE, "stderr": PIPE, **popen},
     )
 
