@@ -19,7 +19,7 @@
 #include "proxy/base/panic.h"
 #include "xdp/abi.h"
 
-#define CALLS        2001
+#define CALLS        201
 #define REPEAT       250 /* hops */
 #define ETHERNET     14
 #define OPTION_BYTES 12
