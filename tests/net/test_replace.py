@@ -6,6 +6,7 @@ from harness.address import connect, free_address, text
 from harness.peers import echo, read_exactly
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("times", [100])
 def test_a_hundred_replacements_under_load_fail_no_connection(
     sluice, pump_server, pump_load, times
