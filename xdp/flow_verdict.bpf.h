@@ -262,7 +262,9 @@ static __always_inline bool can_leave(const struct segment *segment, bool oversi
 	if (!oversized && !stuck)
 		return true;
 	count(oversized ? FLOW_COUNT_OVERSIZED : FLOW_COUNT_TTL);
-	if (segment->believed)
+	if (segment->believed) {
+		note_ack(segment); /* or the flow would never be seen to be quiet */
 		tell(segment->flow, segment->index, FLOW_EVENT_ODD, segment->payload);
+	}
 	return false;
 }

@@ -120,17 +120,28 @@ static void complete_note(struct offload_ticket *ticket)
 		ticket->note.snapshots[leg] = ticket->legs.before[leg];
 }
 
+/* Both peers have all of it, or one wants nothing more: what the sockets think is left is not. */
+static bool is_past(const struct offload_ticket *ticket)
+{
+	struct flow_view view;
+
+	offload_look(ticket, &view);
+	return view.closed || view.rst[0] || view.rst[1];
+}
+
 static void try_to_settle(struct offload_door *door, struct offload_ticket *ticket)
 {
 	struct snapshot_tcp now[2];
 	uint32_t more[2];
+	bool ready;
 
 	if (look_at(ticket, now) != FLOW_FINE)
 		return;
 	/* Marks are set even if there is more: what is relayed next is acknowledged to the kernel.
 	 */
-	if (!flow_settled(door->offload->engine, ticket->index, &ticket->legs, now, more) ||
-	    !door->owner.is_clear(ticket->owner))
+	ready = flow_settled(door->offload->engine, ticket->index, &ticket->legs, now, more) &&
+		door->owner.is_clear(ticket->owner);
+	if (!ready && !is_past(ticket))
 		return;
 	door->owner.complete(ticket->owner, &ticket->note);
 	tell(door, OFFLOAD_BURY, ticket, ticket->fds);

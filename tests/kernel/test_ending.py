@@ -144,7 +144,7 @@ def test_a_backend_that_dies_resets_every_session_on_it(splice, pumped):
     tally = load.tally()
     assert tally["failed"] == 20
     flows = spliced.proxy.wait_flows(20)
-    assert {flow["reason"] for flow in flows} <= {"backend_rst", "backend_fin"}, flows
+    assert {flow["reason"] for flow in flows} <= {"backend_rst", "client_rst"}, flows
 
 
 def test_a_tuple_may_be_used_again_at_once(splice, serve, keep):

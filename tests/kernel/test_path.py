@@ -70,7 +70,7 @@ def test_the_path_takes_less_than_before(joined):
 
 def test_an_interface_that_goes_takes_nothing_else_with_it(joined, serve):
     spliced, client, backend = joined
-    spliced.net.proxy.ip("link", "add", "spare0", "type", "dummy")
+    spliced.net.proxy.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
     spliced.net.proxy.ip("link", "del", "spare0")
     exchange(client, backend, 100_000)
     spliced.net.proxy.ip("link", "del", "backend")

@@ -4,7 +4,7 @@
  * here through the linker's --wrap, in build/delay/sluice alone. Before each of them it may be that
  * nothing happens for a while, so that packets arrive between any two steps of a promotion.
  *
- *   SLUICE_DELAY="40:3000"	before 40 of 100 such calls, up to 3000 microseconds
+ *   SLUICE_FAULT_DELAY="40:3000"	before 40 of 100 such calls, up to 3000 microseconds
  *
  * Happy path: looks at sockets (the private option), TCP_REPAIR and the packets between a worker
  * and the keeper wait; all other options of sockets do not. It waits by looking at the clock, which
@@ -40,12 +40,12 @@ static uint64_t now_ns(void)
 
 __attribute__((constructor)) static void read_environment(void)
 {
-	const char *text = getenv("SLUICE_DELAY");
+	const char *text = getenv("SLUICE_FAULT_DELAY");
 
 	if (!text)
 		return;
 	if (sscanf(text, "%u:%u", &percent, &most_us) != 2 || percent > 100 || !most_us) {
-		fprintf(stderr, "SLUICE_DELAY: PERCENT:MICROSECONDS, not \"%s\"\n", text);
+		fprintf(stderr, "SLUICE_FAULT_DELAY: PERCENT:MICROSECONDS, not \"%s\"\n", text);
 		_Exit(2);
 	}
 }

@@ -23,8 +23,9 @@
 #define OPTION_SACK_OK    4
 #define OPTION_TIMESTAMPS 8
 
-#define MSS_MAX        32767 /* of TCP_MAXSEG */
-#define CLOCK_SLACK_MS 50    /* ahead of every TSval that the peer can have seen */
+#define TIMESTAMP_BYTES 12
+#define MSS_MAX         32767 /* of TCP_MAXSEG */
+#define CLOCK_SLACK_MS  50    /* ahead of every TSval that the peer can have seen */
 
 void flow_hold(struct flow_engine *engine, uint32_t index)
 {
@@ -91,7 +92,10 @@ static int set_options(int fd, const struct snapshot_tcp *snapshot)
  * as it is, unless it is told before that more is allowed. */
 static int set_mss(int fd, const struct snapshot_tcp *snapshot)
 {
-	int mss = snapshot->mss_clamp < snapshot->advmss ? snapshot->mss_clamp : snapshot->advmss;
+	/* The kernel has taken the room for timestamps off what it told, not off what it was told.
+	 */
+	int told = snapshot->advmss + (snapshot->timestamps ? TIMESTAMP_BYTES : 0);
+	int mss = snapshot->mss_clamp < told ? snapshot->mss_clamp : told;
 
 	return set_int(fd, TCP_MAXSEG, mss < MSS_MAX ? mss : MSS_MAX);
 }

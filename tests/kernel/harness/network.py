@@ -70,8 +70,8 @@ class Network:
     def lose(self, namespace, per_cent):
         """Of what arrives there, by chance."""
         namespace.nft(
-            "table inet loss { chain in { type filter hook prerouting priority -500;"
-            f" meta l4proto tcp numgen random mod 1000 < {10 * per_cent} drop; }} }}"
+            "table inet loss {\n chain in { type filter hook prerouting priority -500;"
+            f" meta l4proto tcp numgen random mod 1000 < {10 * per_cent} drop; }}\n}}"
         )
 
     def close(self):
