@@ -301,21 +301,28 @@ void flow_grace(void)
 	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
-/* What the kernel relays itself ends in a FIN of its own: the program will not see that one. */
-static void note_kernel_fin(struct flow *in, struct flow *out, const struct snapshot_tcp *out_now)
+/* What the kernel relays itself ends in a FIN of its own: the program sees neither that one nor its
+ * acknowledgement, which is the kernel's. */
+static void note_kernel_fin(struct flow *in, struct flow *out, bool acked)
 {
 	if (!in->fin_seen)
 		in->fin_seen = out->fin_seen ? 2 : 1;
 	out->peer_fin_end = out->kernel_end;
 	out->peer_fin = 1;
-	if (out_now->snd_una == out->kernel_end)
+	if (acked)
 		out->peer_fin_acked = 1;
 }
 
+/* The program raises it as well: what it has written meanwhile is never lowered again, or it would
+ * believe nobody any more. */
 static void raise_to(__u32 *mark, __u32 value)
 {
-	if ((int32_t)(value - *mark) > 0)
-		*mark = value;
+	__u32 now = __atomic_load_n(mark, __ATOMIC_RELAXED);
+
+	while ((int32_t)(value - now) > 0 &&
+	       !__atomic_compare_exchange_n(mark, &now, value, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED))
+		;
 }
 
 bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs,
@@ -323,6 +330,7 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 {
 	struct flow *pair = &engine->flows[index];
 	bool settled = true;
+	bool done[2];
 
 	for (unsigned leg = 0; leg < 2; leg++) {
 		uint32_t taken = now[leg].rcv_nxt - legs->before[leg].copied_seq;
@@ -336,15 +344,16 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 		raise_to(&pair[leg].last_ack, now[leg].snd_una);
 		raise_to(&pair[leg].edge, now[leg].rcv_nxt + now[leg].rcv_wnd);
 	}
+	/* Once for both, as the program goes on noting: who settles has noted FINs as well. */
+	for (unsigned leg = 0; leg < 2; leg++)
+		done[leg] = now[leg].write_seq == pair[leg].kernel_end &&
+			    (now[leg].snd_una == now[leg].write_seq ||
+			     (int32_t)(pair[leg].last_ack - now[leg].write_seq) >= 0);
 	for (unsigned leg = 0; leg < 2; leg++) {
-		bool acked = now[leg].snd_una == now[leg].write_seq ||
-			     (int32_t)(pair[leg].last_ack - now[leg].write_seq) >= 0;
-
 		if (now[leg].tcp_state == TCP_CLOSE_WAIT || now[leg].tcp_state == TCP_LAST_ACK ||
 		    now[leg].tcp_state == TCP_CLOSING)
-			note_kernel_fin(&pair[leg], &pair[!leg], &now[!leg]);
-		settled = settled && acked && !ret_more[leg] &&
-			  now[leg].write_seq == pair[leg].kernel_end;
+			note_kernel_fin(&pair[leg], &pair[!leg], done[!leg]);
+		settled = settled && done[leg] && !ret_more[leg];
 	}
 	return settled;
 }
