@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of all tests with real processes: whatever a test starts through these is ended and judged when it is over."""
 
+import faulthandler
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -37,13 +39,21 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """No test may hang: after a minute (ten for a soak test) it fails where it stands."""
+    """No test may hang: after a minute (ten for a soak test) it fails where it stands. A helper of
+    pytest-xdist that came up slowly runs tests beside its main thread, where no signal arrives: then
+    the whole helper ends, with every thread's stack."""
+    seconds = int((600 if "soak" in item.keywords else 60) * PATIENCE)
+    if threading.current_thread() is not threading.main_thread():
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+        return
 
     def too_long(_number, _frame):
         raise AssertionError("the test took too long")
 
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(int((600 if "soak" in item.keywords else 60) * PATIENCE))
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
 
