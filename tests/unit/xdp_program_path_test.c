@@ -166,6 +166,7 @@ END_TEST
 
 /* --- what the other leg would not take --- */
 
+/* Its acknowledgement is learnt, or the flow would never be seen to be quiet; nothing else is. */
 static void expect_asked_back(int round, const struct segment *segment, enum flow_count which)
 {
 	struct flow before[2];
@@ -175,6 +176,10 @@ static void expect_asked_back(int round, const struct segment *segment, enum flo
 	rig_expect(HOOK_OF(round), segment, FATE_DROPPED);
 	ck_assert_uint_eq(rig_counted(which), counted + 1);
 	ck_assert_uint_eq(rig_events_of(FLOW_EVENT_ODD), 1);
+	ck_assert_uint_eq(rig_flows[segment->leg].last_ack, segment->ack);
+	before[segment->leg].last_ack = segment->ack;
+	before[segment->leg].last_window = rig_flows[segment->leg].last_window;
+	before[!segment->leg].edge = rig_flows[!segment->leg].edge;
 	ck_assert(rig_is_unchanged(before));
 }
 
