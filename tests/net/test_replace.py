@@ -14,7 +14,7 @@ def test_a_hundred_replacements_under_load_fail_no_connection(
     server, front = pump_server(), free_address()
     args = ("--listen", text(front), "--target", text(server.address), "--workers", "2")
     current = sluice(*args)
-    load = pump_load(front, up=1000, down=1000, at_once=20, total=0, deadline=90)
+    load = pump_load(front, up=1000, down=1000, at_once=20, total=0, deadline=170)
     for _ in range(times):
         successor = sluice(*args, "--replace")
         assert current.wait_exit() == 0, current.report()

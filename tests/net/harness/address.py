@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses in the notation of the configuration, and ports that nobody has."""
 
+import os
 import random
 import socket
 
 _given = set()
+SHARES, FIRST_PORT, PORTS_EACH = 4, 10000, 5500
 
 
 def text(address):
@@ -35,10 +37,13 @@ def free_port(count=1):
     """The first of `count` free ports in a row, never given twice.
 
     They are taken below the ephemeral range: a port that bind(0) gave and close() returned may be
-    another connection's source port by the time the proxy binds it.
+    another connection's source port by the time the proxy binds it. Of those, tests that run beside
+    these (pytest-xdist's gw0, gw1, ...) have others.
     """
+    turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES
+    first = FIRST_PORT + turn * PORTS_EACH
     while True:
-        port = random.randrange(10000, 32000 - count)
+        port = random.randrange(first, first + PORTS_EACH - count)
         wanted = range(port, port + count)
         if _given.isdisjoint(wanted) and all(_is_free(p, socket.SOCK_STREAM) for p in wanted):
             _given.update(wanted)

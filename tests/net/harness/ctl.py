@@ -99,7 +99,7 @@ class Terminal:
         """The terminal's settings as they are now."""
         return termios.tcgetattr(self.slave)
 
-    def wait_exit(self, within=10.0):
+    def wait_exit(self, within=20.0):
         """The exit status; what is still drawn meanwhile must not block it."""
         try:
             return self.process.wait(within * PATIENCE)

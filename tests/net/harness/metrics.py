@@ -55,7 +55,7 @@ def scrape(admin):
     return Metrics(answer.text)
 
 
-def wait_metric(admin, name, wanted, within=8.0, **labels):
+def wait_metric(admin, name, wanted, within=20.0, **labels):
     """Until the sum is `wanted`, or a function of that name says so; the scrape that had it."""
     is_it = wanted if callable(wanted) else lambda value: value == wanted
 

@@ -66,7 +66,7 @@ class Sluice:
         binary=None,
         stdout=None,
         ready=True,
-        ready_within=10.0,
+        ready_within=20.0,
         **popen,
     ):
         self.config_path = None
@@ -154,7 +154,7 @@ class Sluice:
                 found.append(Event(match[1], match[2], match[3] or "", line))
         return found
 
-    def wait_event(self, name, containing="", after=0, within=10.0):
+    def wait_event(self, name, containing="", after=0, within=20.0):
         """The first Event whose name matches the pattern `name` entirely."""
 
         def find():
@@ -162,7 +162,7 @@ class Sluice:
 
         return self._wait(find, f"event {name!r} with {containing!r}", within)[0]
 
-    def wait_stderr(self, containing, within=10.0):
+    def wait_stderr(self, containing, within=20.0):
         def find():
             return [line for line in self._stderr if containing in line]
 
@@ -184,14 +184,14 @@ class Sluice:
             if "event" not in line and all(line.get(k) == v for k, v in fields.items())
         ]
 
-    def wait_flows(self, count=1, within=10.0, **fields):
+    def wait_flows(self, count=1, within=20.0, **fields):
         return self._wait(
             lambda: len(found := self.flows(**fields)) >= count and found,
             f"{count} flow lines with {fields}",
             within,
         )
 
-    def wait_flow(self, within=10.0, **fields):
+    def wait_flow(self, within=20.0, **fields):
         return self.wait_flows(1, within, **fields)[0]
 
     def counters(self):
@@ -229,7 +229,7 @@ class Sluice:
     def threads(self):
         return sorted(int(t) for t in os.listdir(f"/proc/{self.pid}/task"))
 
-    def wait_exit(self, within=10.0):
+    def wait_exit(self, within=20.0):
         try:
             status = self.process.wait(within * PATIENCE)
         except subprocess.TimeoutExpired:
@@ -291,5 +291,5 @@ def open_sessions(proxy):
     return proxy.counters()["sessions_open"]
 
 
-def wait_open_sessions(proxy, count, within=8.0):
+def wait_open_sessions(proxy, count, within=20.0):
     eventually(lambda: open_sessions(proxy) == count, f"{count} open sessions", within)

@@ -4,7 +4,7 @@
 import time
 
 
-def eventually(condition, what, within=8.0):
+def eventually(condition, what, within=20.0):
     """Poll until `condition()` is truthy and return that value; fail with `what` at the deadline.
 
     An AssertionError that the condition raises counts as "not yet", and is shown if it stays.
@@ -25,7 +25,7 @@ def eventually(condition, what, within=8.0):
         pause = min(pause * 1.5, 0.05)
 
 
-def settled(read, what, still=0.4, within=10.0):
+def settled(read, what, still=0.4, within=20.0):
     """Poll until `read()` has returned the same value for `still` seconds; return that value."""
     deadline = time.monotonic() + within
     value, since = read(), time.monotonic()
