@@ -274,7 +274,9 @@ struct config {
 	uint64_t buffers;         /* hard cap on bytes parked in user space, over all workers */
 	uint32_t busy_poll_us;    /* spin this long before sleeping; 0: off */
 	uint32_t drain_timeout_ms;
-	uint32_t lame_duck_ms;
+	uint32_t lame_duck_ms;       /* 0: none */
+	uint32_t lame_duck_quiet_ms; /* it also lasts until nobody came for this long ... */
+	uint32_t lame_duck_max_ms;   /* ... at most until then */
 	uint32_t resolve_interval_ms;
 	char *log_level; /* of the operational log: error, warn, info, debug */
 	struct flow_conf flow;

@@ -53,6 +53,7 @@ struct worker_counts {
 	uint64_t retries;
 	uint64_t retries_denied; /* the retry budget was spent */
 	uint64_t probes;
+	uint64_t clients; /* sessions, as soon as they are certain not to be probes */
 	uint64_t client_received_bytes;
 	uint64_t client_sent_bytes;
 	uint64_t spliced_bytes;   /* of both directions, the rest was copied */

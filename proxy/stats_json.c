@@ -27,6 +27,7 @@ static const struct {
 	{"retries", offsetof(struct worker_counts, retries)},
 	{"retries_denied", offsetof(struct worker_counts, retries_denied)},
 	{"probes", offsetof(struct worker_counts, probes)},
+	{"clients", offsetof(struct worker_counts, clients)},
 	{"client_received_bytes", offsetof(struct worker_counts, client_received_bytes)},
 	{"client_sent_bytes", offsetof(struct worker_counts, client_sent_bytes)},
 	{"spliced_bytes", offsetof(struct worker_counts, spliced_bytes)},

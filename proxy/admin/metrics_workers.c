@@ -29,6 +29,8 @@ static const struct {
 	 offsetof(struct worker_counts, retries_denied)},
 	{"sluice_probes_total", "counter", "Clients that left without a byte or an error.",
 	 offsetof(struct worker_counts, probes)},
+	{"sluice_clients_total", "counter", "Sessions that are certain not to be probes.",
+	 offsetof(struct worker_counts, clients)},
 	{"sluice_client_received_bytes_total", "counter", "Bytes received from clients.",
 	 offsetof(struct worker_counts, client_received_bytes)},
 	{"sluice_client_sent_bytes_total", "counter", "Bytes sent to clients.",

@@ -123,6 +123,8 @@ static int build_root(const struct fields *root, struct config *config)
 	config->busy_poll_us = fields_number32(root, "busy_poll_us");
 	config->drain_timeout_ms = fields_number32(root, "drain_timeout");
 	config->lame_duck_ms = fields_number32(root, "lame_duck");
+	config->lame_duck_quiet_ms = fields_number32(root, "lame_duck_quiet");
+	config->lame_duck_max_ms = fields_number32(root, "lame_duck_max");
 	config->resolve_interval_ms = fields_number32(root, "resolve_interval");
 	config->readiness = (enum readiness_mode)fields_number(root, "readiness");
 	config->start_wait_ms = fields_number32(root, "start_wait");

@@ -206,3 +206,12 @@ uint64_t crew_sessions(struct supervisor *sv)
 		open += count_read(&worker_counts(sv->workers[i])->sessions_open);
 	return open;
 }
+
+uint64_t crew_clients(struct supervisor *sv)
+{
+	uint64_t clients = 0;
+
+	for (unsigned i = 0; i < sv->worker_count; i++)
+		clients += count_read(&worker_counts(sv->workers[i])->clients);
+	return clients;
+}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stopping. Happy path: SIGTERM or SIGINT; the lame duck still accepts; then listeners drain
- * (SYNs are dropped, what is queued is accepted, and only then they close), sessions end by
- * themselves until drain_timeout, and those that remain are closed at quiet moments. Each phase
- * logs one line with what remains and its deadline. A second signal cuts the lame duck short, a
- * third exits at once.
+ * Stopping. Happy path: SIGTERM or SIGINT; the lame duck still accepts, for as long as it was told
+ * and then until nobody comes any more; then listeners drain (SYNs are dropped, what is queued is
+ * accepted, and only then they close), sessions end by themselves until drain_timeout, and those
+ * that remain are closed at quiet moments. Each phase logs one line with what remains and its
+ * deadline. A second signal cuts the lame duck short, a third exits at once.
  *
- * Failure mode: SYN_RECV cannot be counted (no netlink), or somebody stays in it: the listener
- * closes after 5 s all the same, and says so.
+ * Failure modes: connections keep coming until lame_duck_max: the listeners drain all the same, and
+ * say so. SYN_RECV cannot be counted (no netlink), or somebody stays in it: the listener closes
+ * after 5 s all the same, and says so.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -162,13 +163,38 @@ static void finish(struct supervisor *sv)
 	sv->loop.stopping = true;
 }
 
+/* For how long nobody came but probes; those go on for ever. */
+static uint64_t quiet_us(struct supervisor *sv, uint64_t now)
+{
+	uint64_t clients = crew_clients(sv);
+
+	if (clients != sv->duck_clients)
+		sv->duck_quiet_us = now;
+	sv->duck_clients = clients;
+	return now - sv->duck_quiet_us;
+}
+
+/* Silence ends it, which a load balancer falls into some time after it was told to stop; or its
+ * deadline, which a second signal brings forward. */
+static bool duck_is_done(struct supervisor *sv)
+{
+	uint64_t now = clock_us();
+	bool quiet = quiet_us(sv, now) >= config_of(sv)->lame_duck_quiet_ms * US_PER_MS;
+
+	if (now < sv->phase_deadline_us)
+		return quiet && now >= sv->duck_until_us;
+	if (!quiet && sv->phase_deadline_us > sv->duck_until_us)
+		log_event(LOG_WARN, "drain_not_quiet", "text=\"connections still come\"");
+	return true;
+}
+
 static void on_phase_timer(struct timer *timer)
 {
 	struct supervisor *sv = container_of(timer, struct supervisor, phase_timer);
 	bool over = clock_us() >= sv->phase_deadline_us;
 	bool empty = !crew_sessions(sv);
 
-	if (sv->phase == PHASE_LAME_DUCK && over)
+	if (sv->phase == PHASE_LAME_DUCK && duck_is_done(sv))
 		enter_listeners(sv);
 	else if (sv->phase == PHASE_LISTENERS && list_empty(&sv->drained))
 		enter_sessions(sv);
@@ -202,10 +228,23 @@ int drain_cancel(struct supervisor *sv)
 	return 0;
 }
 
+/* Readiness says no from here on. Without `lame_duck` nobody has to be waited for. */
+static void enter_lame_duck(struct supervisor *sv, bool skip)
+{
+	const struct config *config = config_of(sv);
+	uint32_t least_ms = skip ? 0 : config->lame_duck_ms, most_ms = least_ms;
+	uint64_t now = clock_us();
+
+	if (least_ms && config->lame_duck_quiet_ms && config->lame_duck_max_ms > least_ms)
+		most_ms = config->lame_duck_max_ms;
+	sv->duck_clients = crew_clients(sv);
+	sv->duck_quiet_us = now;
+	sv->duck_until_us = now + least_ms * US_PER_MS;
+	enter(sv, PHASE_LAME_DUCK, "drain_lame_duck", most_ms * US_PER_MS);
+}
+
 void drain_signal(struct supervisor *sv, bool replaced)
 {
-	uint64_t lame_duck_us = config_of(sv)->lame_duck_ms * US_PER_MS;
-
 	sv->stop_signals++;
 	if (sv->stop_signals >= 3) {
 		abort_rest(sv);
@@ -220,5 +259,5 @@ void drain_signal(struct supervisor *sv, bool replaced)
 		log_event(LOG_INFO, "replaced", "by another process");
 		operations_yield(sv);
 	}
-	enter(sv, PHASE_LAME_DUCK, "drain_lame_duck", replaced ? 0 : lame_duck_us);
+	enter_lame_duck(sv, replaced);
 }

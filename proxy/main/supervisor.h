@@ -92,6 +92,9 @@ struct supervisor {
 	unsigned stop_signals;
 	struct timer phase_timer;
 	uint64_t phase_deadline_us;
+	uint64_t duck_until_us; /* a lame duck goes on accepting until here at least */
+	uint64_t duck_clients;  /* who had come so far ... */
+	uint64_t duck_quiet_us; /* ... and since when nobody has */
 };
 
 /* start.c: bring everything up, or say on stderr why not. 0 or -errno. Takes over `config`. */
@@ -124,6 +127,9 @@ int crew_listen(struct supervisor *sv, struct binding *binding);
 
 /* crew.c: sessions open now, over all workers. */
 uint64_t crew_sessions(struct supervisor *sv);
+
+/* crew.c: sessions ever accepted that are known not to be probes. */
+uint64_t crew_clients(struct supervisor *sv);
 
 /* counters.c: one JSON line to the flow log's file, or stdout. */
 void counters_print(struct supervisor *sv);

@@ -146,7 +146,8 @@ static void take_note(struct session *session, struct offload_ticket *ticket)
 	session->client_first_us = note->client_first_us;
 	session->backend_first_us = note->backend_first_us;
 	session->retries = (uint8_t)note->retries;
-	session->matured = true; /* sockets that come back get their keepalive then */
+	session->is_client = true; /* of the process that accepted it */
+	session->matured = true;   /* sockets that come back get their keepalive then */
 	session->client.local = ticket->legs.local[0];
 	session->client.peer = ticket->legs.peer[0];
 	session->backend.local = ticket->legs.local[1];

@@ -159,6 +159,7 @@ static void report(struct session *session)
 		count_add(&session->listener_stats->counts[env->worker].c.probes, 1);
 		return;
 	}
+	session_note_client(session);
 	histogram_add(&env->counts->session_time, env->loop.now_us - session->accepted_us);
 	if (!is_logged(session))
 		return;

@@ -149,6 +149,9 @@ uint64_t session_relaying_due(const struct session *session);
 /* session.c: bytes that went by, one way. */
 void session_account(struct session *session, uint64_t received, uint64_t sent, bool to_backend);
 
+/* session.c: it is no probe, unless it said that it is one. Counted the first time. */
+void session_note_client(struct session *session);
+
 /* cache.c */
 struct session *session_alloc(struct session_cache *cache); /* zeroed, or NULL */
 void session_free(struct session_cache *cache, struct session *session);

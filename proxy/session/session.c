@@ -178,6 +178,14 @@ void session_connected(struct session *session)
 		session_watch_client(session);
 }
 
+void session_note_client(struct session *session)
+{
+	if (session->is_client || session->is_probe)
+		return;
+	session->is_client = true;
+	count_add(&session->env->counts->clients, 1);
+}
+
 /* Count what one run of a relay moved, and note first bytes. */
 void session_account(struct session *session, uint64_t received, uint64_t sent, bool to_backend)
 {
@@ -189,6 +197,7 @@ void session_account(struct session *session, uint64_t received, uint64_t sent, 
 		return;
 	session->active_us = env->loop.now_us;
 	session->moved = true;
+	session_note_client(session);
 	if (session->cross_zone)
 		count_add(&target->cross_zone_bytes, to_backend ? sent : received);
 	if (to_backend) {

@@ -118,6 +118,7 @@ struct session {
 	bool client_failed : 1;  /* while FLUSHING: which leg did */
 	bool header_begun : 1;   /* while GREETING: part of a PROXY header is here */
 	bool is_probe : 1;       /* it said so (LOCAL), or never said a byte */
+	bool is_client : 1;      /* it is certain not to be a probe, and counted */
 	bool target_held : 1;    /* with a reference: our own view may not know the target */
 	bool cross_zone : 1;     /* the target is in another zone */
 	bool stays : 1;          /* it cannot be offloaded, ever */

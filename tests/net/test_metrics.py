@@ -83,6 +83,7 @@ def _hold(front):
 
 @moves(
     "sluice_sessions_total",
+    "sluice_clients_total",
     "sluice_sessions_ended_total",
     "sluice_connects_total",
     "sluice_client_received_bytes_total",
@@ -121,6 +122,7 @@ def test_sessions_and_bytes_are_exact(start, backend):
     seen = scrape(admin)
     for name in (
         "sluice_sessions_total",
+        "sluice_clients_total",
         "sluice_sessions_ended_total",
         "sluice_connects_total",
         "sluice_worker_sessions_total",

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import time
 
 import pytest
 from harness.address import connect, free_address, text
@@ -131,7 +132,7 @@ def test_nobody_is_reset_while_clients_keep_coming(served):
 
 
 def test_phases_are_told_with_what_remains_and_the_deadline(served, keep):
-    front, proxy = served(lame_duck="300ms", drain_timeout="20s")
+    front, proxy = served(lame_duck="300ms", lame_duck_quiet=0, drain_timeout="20s")
     client = keep(connect(front))
     assert _say(client)
     seen = proxy.position()
@@ -154,6 +155,53 @@ def test_a_lame_duck_goes_on_accepting(served, keep):
         with connect(front) as client:
             assert _say(client)
     assert proxy.alive()
+
+
+def _probes(front, over):
+    """Come and leave without a byte, as a balancer's TCP checks do, until there is no listener."""
+    while not over.wait(0.05):
+        try:
+            connect(front, timeout=1.0).close()
+        except OSError:
+            return
+
+
+def test_a_lame_duck_outlasts_its_time_while_clients_come_and_not_while_probes_do(served):
+    front, proxy = served(lame_duck="100ms", lame_duck_quiet="5s", drain_timeout="20s")
+    over = threading.Event()
+    prober = threading.Thread(target=_probes, args=(front, over))
+    seen = proxy.position()
+    proxy.signal(signal.SIGTERM)
+    proxy.wait_event("drain_lame_duck", after=seen)
+    prober.start()
+    try:
+        until = time.monotonic() + 1.5  # its time would be up
+        while time.monotonic() < until:
+            with connect(front) as client:
+                assert _say(client)
+        assert not proxy.events("drain_listeners")
+        proxy.wait_event("drain_listeners", after=seen, within=40)
+        assert not proxy.events("drain_not_quiet")
+    finally:
+        over.set()
+        prober.join()
+    assert proxy.wait_exit() == 0
+    assert proxy._counter_lines()[-1]["probes"] > 0
+
+
+def test_who_keeps_coming_keeps_a_lame_duck_no_longer_than_its_maximum(served):
+    front, proxy = served(lame_duck="100ms", lame_duck_quiet="50s", lame_duck_max="1s")
+    seen = proxy.position()
+    proxy.signal(signal.SIGTERM)
+    proxy.wait_event("drain_lame_duck", after=seen)
+    while not proxy.events("drain_listeners"):
+        try:
+            with connect(front) as client:
+                _say(client)
+        except OSError:
+            continue
+    assert proxy.wait_exit() == 0
+    assert proxy.events("drain_not_quiet")
 
 
 def test_a_second_signal_skips_the_lame_duck_and_a_third_leaves(served, keep):

@@ -51,6 +51,8 @@ START_TEST(the_example_becomes_structs_root_first)
 	ck_assert_uint_eq(config->buffers, 128 << 20);
 	ck_assert_uint_eq(config->drain_timeout_ms, 45000);
 	ck_assert_uint_eq(config->lame_duck_ms, 5000);
+	ck_assert_uint_eq(config->lame_duck_quiet_ms, 2000);
+	ck_assert_uint_eq(config->lame_duck_max_ms, 90000);
 	ck_assert_uint_eq(config->resolve_interval_ms, 10000);
 	ck_assert_str_eq(config->log_level, "warn");
 	ck_assert_int_eq(config->flow.format, FLOW_JSON);
@@ -163,6 +165,8 @@ START_TEST(defaults_are_those_of_the_manual)
 	ck_assert_uint_eq(config->busy_poll_us, 0);
 	ck_assert_uint_eq(config->drain_timeout_ms, 25000);
 	ck_assert_uint_eq(config->lame_duck_ms, 0);
+	ck_assert_uint_eq(config->lame_duck_quiet_ms, 5000);
+	ck_assert_uint_eq(config->lame_duck_max_ms, 60000);
 	ck_assert_uint_eq(config->resolve_interval_ms, 30000);
 	ck_assert_str_eq(config->log_level, "info");
 	ck_assert_int_eq(config->flow.format, FLOW_OFF);
@@ -242,8 +246,9 @@ START_TEST(all_errors_of_a_file_are_listed_at_once)
 	static const char *const expected[] = {
 		"1:1: found unknown key \"wrokers\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
-		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, control, relay, offload, fast_path, timeouts, tcp, guard, "
+		"lame_duck, lame_duck_quiet, lame_duck_max, resolve_interval, log_level, log, "
+		"state_directory, zone, readiness, start_wait, admin, control, relay, offload, "
+		"fast_path, timeouts, tcp, guard, "
 		"listeners, "
 		"pools; did you mean "
 		"\"workers\"?",

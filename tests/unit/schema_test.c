@@ -12,8 +12,9 @@ START_TEST(unknown_keys_are_named_with_their_nearest_kin)
 	static const char *const expected[] = {
 		"3:1: found unknown key \"worker\" in the configuration; expected one of workers, "
 		"user, reload_ports, max_connections, buffers, busy_poll_us, drain_timeout, "
-		"lame_duck, resolve_interval, log_level, log, state_directory, zone, readiness, "
-		"start_wait, admin, control, relay, offload, fast_path, timeouts, tcp, guard, "
+		"lame_duck, lame_duck_quiet, lame_duck_max, resolve_interval, log_level, log, "
+		"state_directory, zone, readiness, start_wait, admin, control, relay, offload, "
+		"fast_path, timeouts, tcp, guard, "
 		"listeners, "
 		"pools; did you mean "
 		"\"workers\"?",

@@ -229,6 +229,7 @@ START_TEST(probe_is_counted_and_not_logged)
 	ck_assert(!was_logged());
 	ck_assert_uint_eq(rig.counts.probes, 1);
 	ck_assert_uint_eq(rig.snapshot->listeners[0]->counts[0].c.probes, 1);
+	ck_assert_uint_eq(rig.counts.clients, 0);
 	rig_close();
 }
 END_TEST
@@ -239,6 +240,7 @@ START_TEST(silent_client_that_stays_a_second_is_no_probe)
 	probe(1000);
 	ck_assert(was_logged());
 	ck_assert_uint_eq(rig.counts.probes, 0);
+	ck_assert_uint_eq(rig.counts.clients, 1);
 	rig_close();
 }
 END_TEST

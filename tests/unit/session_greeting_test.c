@@ -343,6 +343,7 @@ static void expect_probe(enum reason reason)
 {
 	rig_expect_end(reason);
 	ck_assert_uint_eq(rig.counts.probes, 1);
+	ck_assert_uint_eq(rig.counts.clients, 0);
 	ck_assert_uint_eq(listener_counts()->probes, 1);
 	ck_assert_uint_eq(listener_counts()->proxy_errors, 0);
 	ck_assert_uint_eq(flow_ring_length(rig.env.ring), 0);
