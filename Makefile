@@ -193,7 +193,7 @@ $(BUILD)/libsluicecontrol.a: $(CON_OBJ)
 
 # What runs in the kernel: compiled for its virtual machine, and embedded as a header each.
 BPF_CLANG = $(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror) -target bpf \
-            -fno-strict-aliasing -I. -I/usr/include/$(shell $(CC) -print-multiarch)
+            -fdebug-compilation-dir=. -fno-strict-aliasing -I. -I/usr/include/$(shell $(CC) -print-multiarch)
 $(BUILD)/xdp/%.bpf.o: xdp/%.bpf.c Makefile | $(BUILD)/.deps-build
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)

@@ -31,6 +31,7 @@ struct options {
 	bool check;        /* only validate */
 	bool show;         /* and print the effective configuration; implies check */
 	bool replace;      /* take over from the process that runs */
+	bool detach;       /* return once it serves */
 	bool demo;         /* with embedded backends */
 	bool doctor;       /* tell what this host can do; a configuration is optional then */
 	bool json;         /* doctor, for programs */

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/ctl/ctl.h"
 #include "control/ctl/discovery.h"
@@ -14,6 +15,7 @@
 #include "control/ctl/verbs.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/figures.h"
+#include "proxy/base/version.h"
 
 /* Before so many bytes, "calls a GB" says how short sessions are, and nothing of relaying. */
 #define WORTH_A_RATE 1000000000
@@ -28,6 +30,34 @@ static void add_proxy(struct table *table, const json_t *status)
 		   field_text(status, "version", "?"), field_count(status, "pid"), uptime,
 		   field_size(status, "workers"), field_size(status, "workers") == 1 ? "" : "s",
 		   field_known(status, "zone") ? ", zone " : "", field_text(status, "zone", ""));
+}
+
+/* Whether the program of process `pid` was taken off the disk, or another put in its place. */
+static bool is_gone_from_disk(uint64_t pid)
+{
+	static const char mark[] = " (deleted)";
+	const size_t mark_len = sizeof(mark) - 1;
+	char link[32], target[4096];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/%" PRIu64 "/exe", pid);
+	len = readlink(link, target, sizeof(target));
+	return len > (ssize_t)mark_len && memcmp(target + len - mark_len, mark, mark_len) == 0;
+}
+
+/* This program came with the proxy that is installed, so its version is that one's. Of a rebuild
+ * only the file tells, to those who may look at the process. */
+static void add_upgrade(struct table *table, const json_t *status)
+{
+	const char *running = field_text(status, "version", "?");
+	bool same = strcmp(running, SLUICE_VERSION) == 0;
+
+	if (same && !is_gone_from_disk(field_count(status, "pid")))
+		return;
+	show_name(table, "upgrade");
+	table_addf(table, "running %s, installed %s%s; systemctl reload-or-restart sluice", running,
+		   same ? "another build of " : "", SLUICE_VERSION);
+	table_colour(table, COLOUR_WARN);
 }
 
 static void add_phase(struct table *table, const json_t *status)
@@ -146,6 +176,7 @@ static void print_status(struct ctl *ctl, const json_t *status)
 	struct table *table = show_facts();
 
 	add_proxy(table, status);
+	add_upgrade(table, status);
 	add_phase(table, status);
 	add_ready(table, status);
 	add_configuration(table, status);

@@ -199,6 +199,8 @@ static int init(struct daemon *daemon, const struct control_options *options,
 	daemon->feeds.loop = &daemon->loop;
 	subscriptions_init(&daemon->subs, &daemon->loop, NULL);
 	log_set_level_name(settings->log_level);
+	if (!options->once)
+		manager_find();
 	daemon->journal = daemon->feeds.journal = journal_new();
 	if (settings->admin_socket)
 		daemon->admin_socket = strdup(settings->admin_socket);
@@ -242,6 +244,7 @@ int daemon_start(const struct control_options *options, struct settings *setting
 	log_event(LOG_INFO, "ready", "version=%s pid=%d config=%s sources=%zu pools=%zu proxy=%s",
 		  SLUICE_VERSION, (int)getpid(), options->config_file, settings->source_count,
 		  settings->pool_count, daemon->admin_socket ? daemon->admin_socket : "none");
+	manager_ready(daemon);
 	*ret_daemon = daemon;
 	return 0;
 }
@@ -249,6 +252,7 @@ int daemon_start(const struct control_options *options, struct settings *setting
 int daemon_run(struct daemon *daemon)
 {
 	loop_run(&daemon->loop);
+	manager_stopping();
 	node_leave(daemon);
 	return daemon->status;
 }

@@ -41,6 +41,7 @@ struct daemon {
 	uint32_t fleet_size;
 	struct settings *first;      /* a reference to those of the start; NULL before it */
 	struct lifecycle *lifecycle; /* NULL: off */
+	struct timer beat_timer;     /* manager.c */
 
 	/* --once */
 	struct timer once_timer;
@@ -48,6 +49,14 @@ struct daemon {
 	struct dryrun *dryrun; /* NULL: things are done, not shown */
 	int status;            /* enum control_exit */
 };
+
+/* manager.c: the service manager, which is found before the sandbox. `problem` is NULL if all went
+ * well. */
+void manager_find(void);
+void manager_ready(struct daemon *daemon);
+void manager_reloading(void);
+void manager_reloaded(const struct daemon *daemon, const char *problem);
+void manager_stopping(void);
 
 /* Start feeds for what has none yet, and set what all of them share from the settings. 0 or
  * -ENOMEM. */

@@ -56,21 +56,25 @@ static int adopt(struct daemon *daemon, struct settings *settings, struct list *
 	return err;
 }
 
-void reload(struct daemon *daemon)
+static const char *why_failed(int err, const struct conf_errors *errors)
 {
-	struct conf_errors errors = {0};
+	return conf_failed(errors) ? conf_error_text(errors, 0) : strerror(-err);
+}
+
+/* 0 or -errno, with the reasons in `errors` and the log. */
+static int change(struct daemon *daemon, struct conf_errors *errors)
+{
 	struct settings *settings = NULL;
 	struct list left;
-	int err = settings_load(daemon->options, &errors, &settings);
+	int err = settings_load(daemon->options, errors, &settings);
 
 	list_init(&left);
 	if (!err)
-		err = subscriptions_open(&daemon->subs, settings, &errors, &left);
-	reload_log_findings(&errors);
+		err = subscriptions_open(&daemon->subs, settings, errors, &left);
+	reload_log_findings(errors);
 	if (err)
 		journal_note(daemon->journal, LOG_ERROR, "reload_failed", NULL, NULL, NULL,
-			     "nothing was changed: %s",
-			     conf_failed(&errors) ? conf_error_text(&errors, 0) : strerror(-err));
+			     "nothing was changed: %s", why_failed(err, errors));
 	else if ((err = adopt(daemon, settings, &left)))
 		journal_note(daemon->journal, LOG_ERROR, "reload_failed", NULL, NULL, NULL, "%s",
 			     strerror(-err));
@@ -79,5 +83,16 @@ void reload(struct daemon *daemon)
 			     "%zu sources of %zu pools", settings->source_count,
 			     settings->pool_count);
 	settings_free(settings);
+	return err;
+}
+
+void reload(struct daemon *daemon)
+{
+	struct conf_errors errors = {0};
+	int err;
+
+	manager_reloading();
+	err = change(daemon, &errors);
+	manager_reloaded(daemon, err ? why_failed(err, &errors) : NULL);
 	conf_errors_fini(&errors);
 }

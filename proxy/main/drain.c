@@ -19,6 +19,7 @@
 #include "proxy/base/log.h"
 #include "proxy/main/binding.h"
 #include "proxy/main/operations.h"
+#include "proxy/main/service.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/netlink.h"
 
@@ -42,6 +43,7 @@ static void enter(struct supervisor *sv, enum phase phase, const char *event, ui
 	log_event(LOG_INFO, event, "sessions=%llu deadline_ms=%llu",
 		  (unsigned long long)crew_sessions(sv), left_ms(sv->phase_deadline_us));
 	loop_arm(&sv->loop, &sv->phase_timer, 1);
+	service_drains(sv);
 }
 
 static const struct config *config_of(const struct supervisor *sv)
@@ -225,6 +227,7 @@ int drain_cancel(struct supervisor *sv)
 	sv->stop_signals = 0;
 	log_event(LOG_INFO, "drain_cancelled", "sessions=%llu",
 		  (unsigned long long)crew_sessions(sv));
+	service_serves_on(sv);
 	return 0;
 }
 
@@ -258,6 +261,7 @@ void drain_signal(struct supervisor *sv, bool replaced)
 	if (replaced) {
 		log_event(LOG_INFO, "replaced", "by another process");
 		operations_yield(sv);
+		service_end();
 	}
 	enter_lame_duck(sv, replaced);
 }

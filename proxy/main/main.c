@@ -12,6 +12,7 @@
 #include "proxy/base/version.h"
 #include "proxy/config.h"
 #include "proxy/main/demonstration.h"
+#include "proxy/main/detach.h"
 #include "proxy/main/diagnosis.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
@@ -47,6 +48,10 @@ static int serve(struct options *options)
 	struct config *config;
 	int status;
 
+	if (options->detach && detach_begin()) {
+		perror("sluice: --detach");
+		return EXIT_CONFIG;
+	}
 	if (options->demo && demonstration_begin(options))
 		return EXIT_CONFIG;
 	status = load(options, &config);
@@ -54,6 +59,7 @@ static int serve(struct options *options)
 		return status;
 	if (supervisor_start(&sv, options, config))
 		return EXIT_CONFIG;
+	detach_done();
 	if (options->demo)
 		demonstration_show(&sv);
 	supervisor_run(&sv);

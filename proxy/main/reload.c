@@ -18,6 +18,7 @@
 #include "proxy/config.h"
 #include "proxy/events.h"
 #include "proxy/main/binding.h"
+#include "proxy/main/service.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/registry.h"
 #include "proxy/resolve.h"
@@ -167,21 +168,21 @@ static const char *why_failed(int err, const struct conf_errors *errors)
 	return conf_failed(errors) ? conf_error_text(errors, 0) : strerror(-err);
 }
 
-int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
+static int change_config(struct supervisor *sv, struct conf_errors *errors)
 {
 	struct change change = {0};
 	struct config_ref *before = sv->config;
 	int err;
 
 	list_init(&change.bindings);
-	err = sv->phase == PHASE_SERVING ? prepare(sv, ret_errors, &change) : -EBUSY;
+	err = sv->phase == PHASE_SERVING ? prepare(sv, errors, &change) : -EBUSY;
 	if (!err)
 		err = apply(sv, change.config);
-	log_findings(ret_errors);
+	log_findings(errors);
 	sv->reload_failed = err != 0;
 	if (err) {
 		events_add(sv->events, LOG_ERROR, "reload_failed", NULL, NULL,
-			   "nothing was changed: %s", why_failed(err, ret_errors));
+			   "nothing was changed: %s", why_failed(err, errors));
 		undo(&change);
 		return err;
 	}
@@ -199,6 +200,16 @@ int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
 	events_add(sv->events, LOG_INFO, "reloaded", NULL, NULL, "generation %llu",
 		   (unsigned long long)sv->snapshot->generation);
 	return 0;
+}
+
+int reload_config(struct supervisor *sv, struct conf_errors *ret_errors)
+{
+	int err;
+
+	service_reloading();
+	err = change_config(sv, ret_errors);
+	service_reloaded(sv, err, err ? why_failed(err, ret_errors) : NULL);
+	return err;
 }
 
 void reload_on_signal(struct supervisor *sv)

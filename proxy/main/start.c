@@ -25,6 +25,7 @@
 #include "proxy/main/binding.h"
 #include "proxy/main/operations.h"
 #include "proxy/main/replace.h"
+#include "proxy/main/service.h"
 #include "proxy/main/supervisor.h"
 #include "proxy/options.h"
 #include "proxy/resolve.h"
@@ -174,6 +175,7 @@ static int init(struct supervisor *sv, struct options *options, struct config *c
 	if (!sv->config)
 		return -ENOMEM;
 	log_set_level_name(config->log_level);
+	service_open();
 	err = loop_init(&sv->loop);
 	if (err)
 		return err;
@@ -257,6 +259,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 		guarding_stop(sv); /* what is pinned would stay */
 		return err;
 	}
+	service_ready(sv); /* before a predecessor ends, which would be the end of the service */
 	replace_predecessors(sv);
 	watch_start(sv);
 	log_event(LOG_INFO, "ready", "version=%s pid=%d config=%s listeners=%zu pools=%zu",
@@ -300,6 +303,7 @@ void supervisor_finish(struct supervisor *sv)
 	uint64_t lost;
 
 	replace_fini(sv);
+	service_end();
 	operations_stop(sv);
 	checks_stop(sv);
 	free_bindings(&sv->drained);

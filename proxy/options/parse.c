@@ -22,6 +22,8 @@ const struct options_switch options_switches[] = {
 	{"--show", offsetof(struct options, show),
 	 "as --check, and print the effective configuration"},
 	{"--replace", offsetof(struct options, replace), "take over from the sluice that runs"},
+	{"--detach", offsetof(struct options, detach),
+	 "go on in the background, and return once it serves"},
 	{"--demo", offsetof(struct options, demo), "start in front of three embedded backends"},
 	{"--doctor", offsetof(struct options, doctor),
 	 "say what this host can do, and what to do about the rest"},
@@ -308,6 +310,10 @@ static int check_together(struct parser *parser)
 		return 0;
 	if (options->json && !options->doctor)
 		complain(parser, "--json", "found it alone; expected it together with --doctor");
+	if (options->detach && options->demo)
+		complain(parser, "--detach",
+			 "found it together with --demo, which ends with its terminal; expected "
+			 "one of them");
 	if (options->doctor && !options->config_file)
 		return 0;
 	if (!options->config_file)

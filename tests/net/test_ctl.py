@@ -4,8 +4,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -167,6 +169,25 @@ def test_status_tells_what_matters(ctl):
     text = told(ctl("status"))
     for part in ("0.1.0", "4711", "2h15m", "eu-west-1a", "1.2 MB/s", "12/s", "[::]:443", "web"):
         assert part in text, part
+
+
+def test_status_tells_an_upgrade_that_does_not_run_yet(ctl, admin):
+    assert "upgrade" not in told(ctl("status"))
+    admin.answers["GET /v1/status"] = status(version="0.0.9")
+    assert "running 0.0.9, installed 0.1.0;" in told(ctl("status"))
+
+
+def test_status_tells_a_rebuild_by_the_file_that_runs(ctl, admin, tmp_path):
+    copy = tmp_path / "sleep"
+    shutil.copy(shutil.which("sleep"), copy)
+    with subprocess.Popen([copy, "1000"]) as process:
+        try:
+            admin.answers["GET /v1/status"] = status(pid=process.pid)
+            assert "upgrade" not in told(ctl("status"))
+            copy.unlink()
+            assert "running 0.1.0, installed another build of 0.1.0;" in told(ctl("status"))
+        finally:
+            process.kill()
 
 
 def test_a_proxy_that_is_not_ready_says_why(ctl, admin):

@@ -183,9 +183,9 @@ START_TEST(a_file_is_named_in_three_ways)
 	ck_assert_str_eq(options.config_file, "z.yaml");
 	ck_assert(options.check);
 	options_fini(&options);
-	options = parsed(ARGS("--replace"), ENV("SLUICE_CONFIG=y.yaml"));
+	options = parsed(ARGS("--replace", "--detach"), ENV("SLUICE_CONFIG=y.yaml"));
 	ck_assert_str_eq(options.config_file, "y.yaml");
-	ck_assert(options.replace);
+	ck_assert(options.replace && options.detach);
 	options_fini(&options);
 }
 END_TEST
@@ -335,6 +335,7 @@ START_TEST(help_lists_every_flag_with_its_default)
 		"--check",
 		"--show",
 		"--replace",
+		"--detach",
 		"--demo",
 		"--version",
 		"--help",
