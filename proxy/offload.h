@@ -9,7 +9,7 @@
  *                                              one grace period for all that wait
  *   settling: what the kernel took  <--------- INSERTED
  *   is relayed, on_gone(), the sockets
- *   are sent over  --------------- BURY -----> silenced (TCP_REPAIR), kept
+ *   are sent over  --------------- BURY -----> silenced (TCP_REPAIR), kept in a cellar
  *   on_end()  <------------------------------- ENDED: both FINs, or a reset
  *   offload_recall() ------------ RECALL ----> held, grace, quiet?, made anew
  *   on_back(), or on_stay()  <---------------- BACK with two sockets, or BUSY

@@ -20,6 +20,7 @@ enum sandbox_role {
 	SANDBOX_HEALTH,   /* connects to targets and reads what they answer */
 	SANDBOX_ADMIN,    /* reads and answers requests, on sockets it was given */
 	SANDBOX_OFFLOAD,  /* makes and silences sockets, fills maps, attaches programs */
+	SANDBOX_CELLAR,   /* receives sockets and closes them */
 	SANDBOX_CONTROL,  /* all of sluice-control: asks services by name, writes its state */
 	SANDBOX_ROLES
 };

@@ -34,10 +34,14 @@ static bool is_taken(int err)
 
 static void keep_place(struct adoption *adoption, struct grave *grave)
 {
-	for (;;) {
-		int err = flow_rebury(adoption->offload->engine, grave->index, grave->tombs,
-				      grave->fds);
+	struct offload *offload = adoption->offload;
+	int fds[2];
 
+	for (;;) {
+		int err = flow_rebury(offload->engine, grave->index, grave->tombs, fds);
+
+		if (!err)
+			grave->row = cellars_keep(offload->cellars, fds);
 		if (!is_taken(err) || clock_us() >= adoption->until_us)
 			return;
 		poll(NULL, 0, PAUSE_MS);

@@ -6,22 +6,24 @@
  * that was lost, a FIN that is sent again) finds it; unless somebody begins a new connection on one
  * of its tuples: then it makes room at once, and the SYN is sent again by itself.
  */
-#include <unistd.h>
-
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
 
 #define SWEEP_MS  1000
 #define LINGER_US (60 * US_PER_SEC) /* as TIME_WAIT is in Linux */
 
+/* In repair: their peers hear nothing. */
+void grave_close(struct offload *offload, struct grave *grave)
+{
+	cellars_clear(offload->cellars, grave->row);
+	grave->row = CELLAR_NOWHERE;
+}
+
 void grave_clear(struct offload *offload, struct grave *grave)
 {
 	list_remove(&grave->link);
 	flow_remove(offload->engine, grave->index);
-	for (unsigned leg = 0; leg < 2; leg++)
-		if (grave->fds[leg] >= 0)
-			close(grave->fds[leg]); /* in repair: its peer hears nothing */
-	grave->fds[0] = grave->fds[1] = -1;
+	grave_close(offload, grave);
 	grave->ticket = NULL;
 	grave->state = GRAVE_FREE;
 }

@@ -2,7 +2,8 @@
  *
  * What the files of the offload share: keeper.c is the thread, promote.c takes sessions over,
  * recall.c gives them back, adopt.c finds those that nobody has, pinning.c where they are, ending.c
- * sees them end; door.c is the worker's side, message.c the way between the two.
+ * sees them end, cellar.c has their sockets; door.c is the worker's side, message.c the way between
+ * the two.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 #include "proxy/base/loop.h"
 #include "proxy/base/thread.h"
 #include "proxy/offload.h"
+#include "proxy/offload/cellar.h"
 #include "proxy/offload/message.h"
 
 struct pinning;
@@ -26,11 +28,12 @@ enum grave_state {
 	GRAVE_OVER, /* waits until its tuples may be used again */
 };
 
-/* What the keeper has of one session: the sockets that keep its place, and whose it is. */
+/* What the keeper has of one session: where the sockets are that keep its place, and whose it is.
+ */
 struct grave {
 	struct list link; /* struct offload::held or ::over */
 	struct offload_ticket *ticket;
-	int fds[2];
+	uint32_t row; /* of its sockets in the cellars, or CELLAR_NOWHERE */
 	struct flow_tomb tombs[2];
 	struct addr hops[2]; /* XDP: the neighbours that its packets go to; family 0: not XDP */
 	uint64_t due_us;     /* HELD: give up; OVER: free the slot */
@@ -39,6 +42,7 @@ struct grave {
 	uint8_t state;     /* enum grave_state */
 	uint8_t first_fin; /* 1 + leg; 0: none yet */
 	bool aborting;     /* HELD: to be reset, quiet or not */
+	bool leaving;      /* HELD: its sockets are being closed, to be made anew */
 	bool odd;          /* some of its packets cannot be translated */
 };
 
@@ -58,10 +62,11 @@ struct offload {
 	struct thread thread;
 	sem_t ready; /* posted by the thread: others may dial now */
 	struct loop loop;
-	struct loop_source events;    /* of the programs */
-	struct loop_source stop;      /* eventfd */
-	struct counter_side *sides;   /* one per worker */
-	int *worker_fds;              /* the workers' ends */
+	struct loop_source events;  /* of the programs */
+	struct loop_source stop;    /* eventfd */
+	struct counter_side *sides; /* one per worker */
+	int *worker_fds;            /* the workers' ends */
+	struct cellars *cellars;
 	struct grave *graves;         /* by index / 2 */
 	struct list asked;            /* struct offload_ticket::link, to be inserted */
 	struct list held;             /* struct grave::link */
@@ -81,7 +86,7 @@ struct offload {
 	_Atomic uint64_t counts[OFFLOAD_COUNTS];
 	_Atomic uint64_t refusals[FLOW_REFUSALS];
 	_Atomic uint64_t open;
-	uint64_t limit; /* slots in use at once, as fds allow */
+	uint64_t limit; /* slots in use at once, as the cellars have room */
 	bool leave;
 };
 
@@ -143,5 +148,8 @@ void keeper_linger(struct offload *offload, struct grave *grave);
 /* Close with RST. */
 void offload_reset(int fd);
 
-/* Its slot is free and its sockets are closed. */
+/* Its sockets are closed, soon: cellars_wait() says when. */
+void grave_close(struct offload *offload, struct grave *grave);
+
+/* Its slot is free, and its sockets are closed soon. */
 void grave_clear(struct offload *offload, struct grave *grave);

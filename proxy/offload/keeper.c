@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keeper: one thread with an fd table of its own, in which lie the sockets of every session
- * whose packets the kernel translates. It alone changes maps and attaches programs, and it is the
- * only thread besides main that keeps capabilities (CAP_NET_ADMIN for TCP_REPAIR, CAP_BPF and
- * CAP_PERFMON for programs on interfaces that appear).
+ * The keeper: one thread with an fd table of its own, through which the sockets go of every session
+ * whose packets the kernel translates, on their way to a cellar. It alone changes maps and attaches
+ * programs, and it is the only thread besides main that keeps capabilities (CAP_NET_ADMIN for
+ * TCP_REPAIR, CAP_BPF and CAP_PERFMON for programs on interfaces that appear).
  *
  * Happy path: packets from workers and events of the programs, each handled at once; insertions
  * gather until the end of a turn.
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,8 +25,6 @@
 #include "proxy/offload/pinning.h"
 #include "xdp/route.h"
 #include "xdp/watch.h"
-
-#define OWN_FDS 256 /* programs, maps, links, pairs, and sockets that arrive or are made anew */
 
 const char *const offload_count_names[OFFLOAD_COUNTS] = {
 	[OFFLOAD_OFFERED] = "offered",
@@ -94,7 +91,7 @@ static void on_stop(struct loop_source *source, uint32_t events)
 
 /* --- the thread --- */
 
-/* The fds that were there before stay in the other table: sockets of sessions fill this one. */
+/* Sockets come and go here by the thousand: no other thread's table is touched for them. */
 static void take_own_fds(void)
 {
 	close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE);
@@ -149,17 +146,17 @@ static int open_pairs(struct offload *offload)
 	return 0;
 }
 
-/* Two sockets each in a table of our own; those that are there already are in it until it is. */
-static uint64_t limit_of(const struct offload *offload)
+/* Every session's sockets need a place. */
+static int open_cellars(struct offload *offload)
 {
-	uint64_t slots = flow_capacity(offload->engine);
-	struct rlimit files;
+	uint32_t slots = flow_capacity(offload->engine);
+	int err = cellars_open(slots, &offload->cellars);
 
-	if (getrlimit(RLIMIT_NOFILE, &files))
-		return slots;
-	if (files.rlim_cur <= OWN_FDS)
-		return 0;
-	return slots < (files.rlim_cur - OWN_FDS) / 2 ? slots : (files.rlim_cur - OWN_FDS) / 2;
+	if (!err)
+		offload->limit = cellars_room(offload->cellars);
+	if (!err && offload->limit > slots)
+		offload->limit = slots;
+	return err;
 }
 
 static int allocate(struct offload *offload)
@@ -174,13 +171,12 @@ static int allocate(struct offload *offload)
 	for (uint32_t i = 0; i < sessions; i++) {
 		list_init(&offload->graves[i].link);
 		offload->graves[i].index = 2 * i;
-		offload->graves[i].fds[0] = offload->graves[i].fds[1] = -1;
+		offload->graves[i].row = CELLAR_NOWHERE;
 	}
 	for (unsigned i = 0; i < offload->conf.workers; i++) {
 		outbox_init(&offload->sides[i].outbox, -1);
 		offload->sides[i].source.fd = offload->worker_fds[i] = -1;
 	}
-	offload->limit = limit_of(offload);
 	return open_pairs(offload);
 }
 
@@ -222,6 +218,8 @@ static int open_engine(struct offload *offload, char *problem, size_t size)
 		err = loop_init(&offload->loop);
 	if (!err)
 		err = allocate(offload);
+	if (!err)
+		err = open_cellars(offload);
 	if (err)
 		snprintf(problem, size, "the keeper of flows: %s", strerror(-err));
 	return err;
@@ -242,6 +240,7 @@ static void free_all(struct offload *offload)
 	route_close(offload->routes);
 	pinning_close(offload->pins, offload->leave);
 	sem_destroy(&offload->ready);
+	cellars_close(offload->cellars);
 	free(offload->graves);
 	free(offload->sides);
 	free(offload->worker_fds);

@@ -1,49 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SOCK_SEQPACKET keeps packets whole and in order; sockets travel as SCM_RIGHTS (unix(7)).
+ * Happy path: a message is a packet, sent at once. Failure modes: the pair is full, then it waits
+ * in its outbox with duplicates of its sockets; no memory for that is the end of the process.
  */
 #include "proxy/offload/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "proxy/base/panic.h"
-
-#define RIGHTS (2 * sizeof(int))
-
-union rights {
-	char bytes[CMSG_SPACE(RIGHTS)];
-	struct cmsghdr aligned;
-};
+#include "proxy/offload/packet.h"
 
 static int send_now(int socket_fd, const struct offload_message *message, const int fds[2])
 {
-	struct iovec part = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
-	struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
-	union rights rights;
-	ssize_t sent;
-
-	if (fds) {
-		struct cmsghdr *header;
-
-		memset(&rights, 0, sizeof(rights));
-		packet.msg_control = rights.bytes;
-		packet.msg_controllen = sizeof(rights.bytes);
-		header = CMSG_FIRSTHDR(&packet);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(RIGHTS);
-		memcpy(CMSG_DATA(header), fds, RIGHTS);
-	}
-	do
-		sent = sendmsg(socket_fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
+	return packet_send(socket_fd, message, sizeof(*message), fds, MSG_DONTWAIT);
 }
 
 /* One that found the pair full. */
@@ -101,40 +74,7 @@ void outbox_flush(struct outbox *outbox)
 	}
 }
 
-/* Both or none: a table that is full takes one of them, perhaps. */
-static void take_rights(const struct cmsghdr *header, int ret_fds[2])
-{
-	int one;
-
-	if (header->cmsg_len == CMSG_LEN(RIGHTS)) {
-		memcpy(ret_fds, CMSG_DATA(header), RIGHTS);
-	} else if (header->cmsg_len == CMSG_LEN(sizeof(one))) {
-		memcpy(&one, CMSG_DATA(header), sizeof(one));
-		close(one);
-	}
-}
-
 int message_receive(int socket_fd, struct offload_message *ret_message, int ret_fds[2])
 {
-	struct iovec part = {.iov_base = ret_message, .iov_len = sizeof(*ret_message)};
-	union rights rights;
-	struct msghdr packet = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = rights.bytes,
-				.msg_controllen = sizeof(rights.bytes)};
-	struct cmsghdr *header;
-	ssize_t got;
-
-	do
-		got = recvmsg(socket_fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	if (got != sizeof(*ret_message))
-		return -EPIPE; /* 0: the other end is closed */
-	ret_fds[0] = ret_fds[1] = -1;
-	header = CMSG_FIRSTHDR(&packet);
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		take_rights(header, ret_fds);
-	return 1;
+	return packet_receive(socket_fd, ret_message, sizeof(*ret_message), ret_fds, MSG_DONTWAIT);
 }

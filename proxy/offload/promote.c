@@ -39,8 +39,8 @@ static void open_grave(struct offload *offload, struct offload_ticket *ticket)
 	grave->worker = ticket->note.worker;
 	grave->state = GRAVE_PENDING;
 	grave->first_fin = 0;
-	grave->aborting = grave->odd = false;
-	grave->fds[0] = grave->fds[1] = -1;
+	grave->aborting = grave->odd = grave->leaving = false;
+	grave->row = CELLAR_NOWHERE;
 	memcpy(grave->hops, ticket->hops, sizeof(grave->hops));
 	for (unsigned leg = 0; leg < 2; leg++)
 		grave->tombs[leg] = (struct flow_tomb){.local = ticket->legs.local[leg],
@@ -133,8 +133,7 @@ void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const i
 		lose(offload, grave, ticket, fds);
 		return;
 	}
-	grave->fds[0] = fds[0];
-	grave->fds[1] = fds[1];
+	grave->row = cellars_keep(offload->cellars, fds);
 	grave->state = GRAVE_BURIED;
 	offload_note(offload, OFFLOAD_PROMOTED);
 	atomic_fetch_add_explicit(&offload->open, 1, memory_order_relaxed);

@@ -14,15 +14,8 @@
 #include "proxy/offload/internal.h"
 
 #define HOLD_US (200 * US_PER_MS)
-
-static void close_tombs(struct grave *grave)
-{
-	for (unsigned leg = 0; leg < 2; leg++) {
-		if (grave->fds[leg] >= 0)
-			close(grave->fds[leg]);
-		grave->fds[leg] = -1;
-	}
-}
+#define BATCH   512 /* at once */
+#define HOLD_MS 2
 
 void offload_reset(int fd)
 {
@@ -44,17 +37,18 @@ static void stay(struct offload *offload, struct grave *grave)
 	keeper_see_end(offload, grave);
 }
 
-/* Between the sockets that kept the place and those that carry on, nobody has it: our own programs
- * hold every packet meanwhile. */
+/* The sockets that kept the place are closed; until those that carry on are there nobody has it,
+ * and our own programs hold every packet. */
 static void rebuild(struct offload *offload, struct grave *grave)
 {
 	struct offload_message message = {
 		.op = OFFLOAD_BACK, .ticket = grave->ticket, .odd = grave->odd};
 	int fds[2];
 
-	close_tombs(grave);
+	grave->leaving = false;
 	if (flow_rebuild(offload->engine, grave->index, grave->tombs, fds)) {
-		flow_rebury(offload->engine, grave->index, grave->tombs, grave->fds);
+		if (!flow_rebury(offload->engine, grave->index, grave->tombs, fds))
+			grave->row = cellars_keep(offload->cellars, fds);
 		stay(offload, grave);
 		return;
 	}
@@ -74,28 +68,53 @@ static void rebuild(struct offload *offload, struct grave *grave)
 	offload_reset(fds[1]);
 }
 
-/* True: nothing more is to be waited for. */
+/* Sockets that wait for their worker lie in this thread's table, which has an end. */
+static bool is_taking(const struct offload *offload, const struct grave *grave)
+{
+	return grave->aborting || list_empty(&offload->sides[grave->worker].outbox.waiting);
+}
+
+/* True: its sockets are about to be made anew. */
 static bool try_to_give_back(struct offload *offload, struct grave *grave)
 {
-	if (!grave->aborting && !flow_is_quiet(offload->engine, grave->index)) {
-		if (clock_us() < grave->due_us)
-			return false;
-		stay(offload, grave);
+	if (grave->aborting || flow_is_quiet(offload->engine, grave->index)) {
+		grave->leaving = true;
+		grave_close(offload, grave);
 		return true;
 	}
-	rebuild(offload, grave);
-	return true;
+	if (clock_us() >= grave->due_us)
+		stay(offload, grave);
+	return false;
+}
+
+static void rebuild_leaving(struct offload *offload)
+{
+	cellars_wait(offload->cellars); /* once for all of them */
+	list_for_each_safe (link, &offload->held) {
+		struct grave *grave = container_of(link, struct grave, link);
+
+		if (grave->leaving)
+			rebuild(offload, grave);
+	}
 }
 
 void keeper_on_hold_timer(struct timer *timer)
 {
 	struct offload *offload = container_of(timer, struct offload, hold_timer);
+	unsigned count = 0;
 
 	flow_grace(); /* whoever saw them active has finished */
-	list_for_each_safe (link, &offload->held)
-		try_to_give_back(offload, container_of(link, struct grave, link));
+	list_for_each_safe (link, &offload->held) {
+		struct grave *grave = container_of(link, struct grave, link);
+
+		if (count == BATCH)
+			break;
+		if (is_taking(offload, grave))
+			count += try_to_give_back(offload, grave);
+	}
+	rebuild_leaving(offload);
 	if (!list_empty(&offload->held))
-		loop_arm(&offload->loop, &offload->hold_timer, 2);
+		loop_arm(&offload->loop, &offload->hold_timer, count == BATCH ? 1 : HOLD_MS);
 }
 
 void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticket *ticket,
@@ -117,19 +136,27 @@ void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticke
 		loop_arm(&offload->loop, &offload->hold_timer, 1);
 }
 
+static bool is_open(const struct grave *grave)
+{
+	return grave->state == GRAVE_BURIED || grave->state == GRAVE_HELD;
+}
+
 void keeper_reset_all(struct offload *offload)
 {
 	uint32_t sessions = flow_capacity(offload->engine);
 
 	for (uint32_t i = 0; i < sessions; i++)
-		if (offload->graves[i].state == GRAVE_BURIED)
+		if (is_open(&offload->graves[i])) {
 			flow_hold(offload->engine, offload->graves[i].index);
+			grave_close(offload, &offload->graves[i]);
+		}
 	flow_grace();
+	cellars_wait(offload->cellars);
 	for (uint32_t i = 0; i < sessions; i++) {
 		struct grave *grave = &offload->graves[i];
 
 		grave->aborting = true;
-		if (grave->state == GRAVE_BURIED || grave->state == GRAVE_HELD)
+		if (is_open(grave))
 			rebuild(offload, grave);
 		else if (grave->state != GRAVE_FREE)
 			grave_clear(offload, grave);

@@ -140,6 +140,8 @@ static const char *const offload_calls[] = {
 	"setsockopt",   "socket",     "statfs",      "unlink",     "unlinkat",   NULL,
 };
 
+static const char *const cellar_calls[] = {"recvmsg", "sendmsg", NULL};
+
 static const char *const main_calls[] = {
 	"accept",
 	"capget",
@@ -196,7 +198,7 @@ static const char *const *const role_calls[SANDBOX_ROLES] = {
 	[SANDBOX_WRITER] = writer_calls,   [SANDBOX_RESOLVER] = resolver_calls,
 	[SANDBOX_ZONE] = zone_calls,       [SANDBOX_HEALTH] = health_calls,
 	[SANDBOX_ADMIN] = admin_calls,     [SANDBOX_CONTROL] = control_calls,
-	[SANDBOX_OFFLOAD] = offload_calls,
+	[SANDBOX_OFFLOAD] = offload_calls, [SANDBOX_CELLAR] = cellar_calls,
 };
 
 enum mode { MODE_REFUSE, MODE_KILL, MODE_OFF };
