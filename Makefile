@@ -46,7 +46,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net kernel aws replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws ship replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
@@ -74,6 +74,9 @@ kernel: all $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-k
 aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-aws ## sluice-control against simulated AWS
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
 		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -n 4 -m "not soak" tests/aws
+
+ship: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-ship ## what is shipped: packages, templates, guides, and life behind a load balancer
+	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/ship
 
 screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a real proxy
 	@mkdir -p packaging
@@ -117,7 +120,7 @@ install: all ## to DESTDIR and PREFIX=/usr/local
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
-	@tests/deps build check lint net kernel aws fuzz bench
+	@tests/deps build check lint net kernel aws ship fuzz bench
 
 clean: ## remove BUILD=build
 	rm -rf $(BUILD)
