@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 /* --- flows: two of them are a session, `index` and `index ^ 1` --- */
 
@@ -40,8 +40,8 @@ enum flow_flag {
 	FLOW_IPV6 = 1 << 0,
 	FLOW_TIMESTAMPS = 1 << 1,       /* both legs have them: translate */
 	FLOW_STRIP_TIMESTAMPS = 1 << 2, /* only the leg it arrives on: overwrite with NOPs */
-	/* The kernel still waits for acknowledgements of what it sent on this leg: pure ACKs up to
-	 * `kernel_end` are passed up. */
+	/* The kernel still waits for acknowledgements of what it sent on this leg, up to
+	 * `kernel_end`: those are passed up. */
 	FLOW_KERNEL_PENDING = 1 << 3,
 };
 
@@ -100,7 +100,9 @@ struct flow {
 	__u32 edge;        /* what this leg's peer may send up to, as it was told */
 	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
 	__u32 clock_sent;  /* the highest TSval that left, 0: none */
-	__u64 last_ns;     /* bpf_ktime_get_ns() of the last packet */
+	__u32 told_ack;    /* FLOW_KERNEL_PENDING: the highest acknowledgement that was sent on */
+	__u32 reserved;
+	__u64 last_ns; /* bpf_ktime_get_ns() of the last packet */
 	__u64 packets;
 	__u64 bytes; /* how far seq_end went, roughly: see flow_look() */
 	__u64 held;  /* packets dropped while FLOW_HOLD */
@@ -127,7 +129,8 @@ enum flow_count {
 	FLOW_COUNT_REDIRECTED,
 	FLOW_COUNT_LOCAL,
 	FLOW_COUNT_HELD,
-	FLOW_COUNT_PASSED_ACKS, /* FLOW_KERNEL_PENDING */
+	FLOW_COUNT_PASSED_ACKS, /* FLOW_KERNEL_PENDING: moved to where the kernel expects them */
+	FLOW_COUNT_COPIED_ACKS, /* likewise, while the packet itself went on */
 	FLOW_COUNT_PASSED_SYN,
 	FLOW_COUNT_GUARDED, /* dropped on egress: the kernel's own, of an active flow */
 	FLOW_COUNT_SLOW_OPTIONS,

@@ -11,7 +11,7 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "xdp/flow_find.bpf.h"
+#include "xdp/flow_kernel.bpf.h"
 #include "xdp/kernel.h"
 
 /* Kernels from 6.2 tell how the checksum is carried; without that, helpers do it, slower. */
@@ -79,7 +79,8 @@ static __always_inline void fix_own_checksum(struct __sk_buff *skb, struct tcphd
 		tcp->check = ~fold((__u64)(__u16)~tcp->check + sum);
 }
 
-static __always_inline int pass_ack(struct __sk_buff *skb, const struct segment *segment, bool ipv6)
+static __always_inline int pass_ack(struct __sk_buff *skb, const struct segment *segment,
+				    const struct own_socket *own, bool ipv6)
 {
 	struct tcphdr *tcp = (void *)(long)skb->data + TCP_AT(ipv6);
 	__u8 kind = checksum_kind(skb);
@@ -87,7 +88,7 @@ static __always_inline int pass_ack(struct __sk_buff *skb, const struct segment 
 
 	if ((void *)(tcp + 1) > (void *)(long)skb->data_end)
 		return TC_NEXT;
-	sum = ack_kernel(tcp, segment->flow);
+	sum = place(tcp, own->found ? own->rcv_nxt : segment->flow->kernel_seq);
 	fix_own_checksum(skb, tcp, kind, ipv6, sum);
 	return TC_NEXT;
 }
@@ -186,6 +187,7 @@ static __always_inline int splice(struct __sk_buff *skb, bool ipv6)
 {
 	struct source source = {.ctx = skb};
 	struct segment segment = {0};
+	struct own_socket own = {0};
 	struct tcphdr *tcp;
 	enum found found;
 
@@ -200,53 +202,90 @@ static __always_inline int splice(struct __sk_buff *skb, bool ipv6)
 	tcp = (void *)(long)skb->data + TCP_AT(ipv6);
 	if ((void *)(tcp + 1) > (void *)(long)skb->data_end || !read_segment(tcp, &segment))
 		return TC_NEXT;
+	if (segment.flow->flags & FLOW_KERNEL_PENDING) {
+		ask_socket(skb, ipv6, &own);
+		raise_mark(segment.flow, &own);
+	}
 	switch (decide(&segment)) {
 	case VERDICT_TRANSLATE:
 		break;
 	case VERDICT_DROP:
 		return TC_DROP;
 	case VERDICT_ACK:
-		return pass_ack(skb, &segment, ipv6);
+		return pass_ack(skb, &segment, &own, ipv6);
 	default:
 		return TC_NEXT;
 	}
-	if (!can_leave(&segment, is_oversized(skb, &segment)))
+	if (!tell_kernel(skb, &segment, &own, ipv6) ||
+	    !can_leave(&segment, is_oversized(skb, &segment)))
 		return TC_DROP;
+	note_told(&segment);
 	note_segment(&segment);
 	return rewrite(skb, &segment, ipv6) ? leave(skb, segment.flow) : TC_DROP;
 }
 
 /* --- egress: what the kernel itself would still send for an active flow --- */
 
+/* What the other peer has acknowledged, as this leg's peer is told. */
+static __always_inline __u32 fresh_ack(const struct segment *segment)
+{
+	return segment->other->last_ack - segment->flow->seq_delta;
+}
+
+/* Of a flow that is not settled: an acknowledgement that its peer had already, translated, is none,
+ * and who acknowledged our FIN needs no byte again. Both may be gone, and would answer with a
+ * reset. What stands before that is a probe, for an answer that the kernel needs. */
+static __always_inline bool is_moot(const struct tcphdr *tcp, const struct segment *segment)
+{
+	__u32 told = segment->other->told_ack - segment->flow->seq_delta;
+
+	if (tcp->rst || tcp->syn)
+		return false;
+	if (segment->payload || tcp->fin)
+		return segment->flow->peer_fin_acked;
+	return !is_after(bpf_ntohl(tcp->ack_seq), told) &&
+	       !is_after(segment->flow->kernel_end, bpf_ntohl(tcp->seq));
+}
+
+/* What the kernel sends itself, it waits to have acknowledged. */
+static __always_inline void note_sent(const struct tcphdr *tcp, const struct segment *segment)
+{
+	__u32 end = bpf_ntohl(tcp->seq) + segment->payload + tcp->fin;
+
+	if (is_after(end, segment->flow->kernel_end))
+		segment->flow->kernel_end = end;
+}
+
 /* What the kernel still owes its peer carries an acknowledgement from before packets were
  * translated; one that is too old makes a peer drop the segment, data and all (RFC 5961, 5.2). So
  * it says what the other peer has acknowledged since. */
-static __always_inline void freshen(struct __sk_buff *skb, const struct segment *segment, bool ipv6)
+static __always_inline void freshen(struct __sk_buff *skb, struct tcphdr *tcp,
+				    const struct segment *segment, bool ipv6)
 {
-	struct tcphdr *tcp = (void *)(long)skb->data + TCP_AT(ipv6);
-	__u32 ack = segment->other->last_ack - segment->flow->seq_delta;
-	__u8 kind = checksum_kind(skb);
-	__be32 before;
+	__u32 ack = fresh_ack(segment);
+	__be32 before = tcp->ack_seq;
 
-	if ((void *)(tcp + 1) > (void *)(long)skb->data_end || !tcp->ack)
-		return;
-	before = tcp->ack_seq;
-	if (!is_after(ack, bpf_ntohl(before)))
+	if (!tcp->ack || !is_after(ack, bpf_ntohl(before)))
 		return;
 	tcp->ack_seq = bpf_htonl(ack);
-	fix_own_checksum(skb, tcp, kind, ipv6, changed(before, tcp->ack_seq));
+	fix_own_checksum(skb, tcp, checksum_kind(skb), ipv6, changed(before, tcp->ack_seq));
 }
 
 static __always_inline int guard(struct __sk_buff *skb, bool ipv6)
 {
 	struct segment segment = {0};
+	struct tcphdr *tcp;
 
 	if (find((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, skb->gso_size,
 		 ipv6, true, &segment) != FOUND_FLOW ||
 	    !find_pair(&segment) || segment.flow->state == FLOW_FREE)
 		return TC_NEXT;
-	if (segment.flow->flags & FLOW_KERNEL_PENDING) {
-		freshen(skb, &segment, ipv6);
+	tcp = (void *)(long)skb->data + TCP_AT(ipv6);
+	if ((void *)(tcp + 1) > (void *)(long)skb->data_end)
+		return TC_NEXT;
+	if (segment.flow->flags & FLOW_KERNEL_PENDING && !is_moot(tcp, &segment)) {
+		note_sent(tcp, &segment);
+		freshen(skb, tcp, &segment, ipv6);
 		return TC_NEXT;
 	}
 	/* On hold, too: these sockets know nothing of what went by. */

@@ -17,7 +17,7 @@
 enum verdict {
 	VERDICT_NONE, /* no flow of ours: as if we were not there */
 	VERDICT_UP,   /* of a flow, but the kernel's */
-	VERDICT_ACK,  /* an acknowledgement that the kernel is owed: see ack_kernel() */
+	VERDICT_ACK,  /* an acknowledgement that the kernel is owed: see place() */
 	VERDICT_DROP,
 	VERDICT_TRANSLATE,
 };
@@ -178,14 +178,14 @@ static __always_inline enum verdict decide(const struct segment *segment)
 	return VERDICT_TRANSLATE;
 }
 
-/* Its sender may be far ahead of what the kernel has seen of it, and the kernel drops what is out
- * of its window, acknowledgement and all: so it stands where the kernel expects it. Returns what
- * that adds to the sum. */
-static __always_inline __u64 ack_kernel(struct tcphdr *tcp, const struct flow *flow)
+/* An acknowledgement for the kernel. Its sender may be far ahead of what the kernel has seen of it,
+ * and the kernel drops what is out of its window, acknowledgement and all: so it stands where the
+ * kernel expects it. Returns what that adds to the sum. */
+static __always_inline __u64 place(struct tcphdr *tcp, __u32 seq)
 {
 	__be32 before = tcp->seq;
 
-	tcp->seq = bpf_htonl(flow->kernel_seq);
+	tcp->seq = bpf_htonl(seq);
 	return changed(before, tcp->seq);
 }
 
@@ -242,6 +242,16 @@ static __always_inline void note_segment(const struct segment *segment)
 	}
 	if (segment->fin || segment->rst || flow->peer_fin)
 		note_end(segment);
+}
+
+/* What is sent on acknowledges for the other side; only of interest while the kernel does too. */
+static __always_inline void note_told(const struct segment *segment)
+{
+	struct flow *flow = segment->flow;
+
+	if (flow->flags & FLOW_KERNEL_PENDING && segment->believed && !segment->rst &&
+	    is_after(segment->ack, flow->told_ack))
+		flow->told_ack = segment->ack;
 }
 
 /* The clock that the other side was shown: whoever makes a socket for it must not be behind. */

@@ -76,14 +76,14 @@ static __always_inline int splice_xdp(struct xdp_md *ctx, bool ipv6)
 		return look_further(source, found, ipv6) == VERDICT_DROP ? XDP_DROP : XDP_PASS;
 	if ((void *)(tcp + 1) > end || !read_segment(tcp, &segment))
 		return XDP_PASS;
+	/* Its way goes over tc, where the kernel can be told apart of it. */
+	if (segment.flow->flags & FLOW_KERNEL_PENDING)
+		return XDP_PASS;
 	switch (decide(&segment)) {
 	case VERDICT_TRANSLATE:
 		break;
 	case VERDICT_DROP:
 		return XDP_DROP;
-	case VERDICT_ACK:
-		tcp->check = ~fold((__u64)(__u16)~tcp->check + ack_kernel(tcp, segment.flow));
-		return XDP_PASS;
 	default:
 		return XDP_PASS;
 	}

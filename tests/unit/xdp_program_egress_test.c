@@ -109,6 +109,57 @@ START_TEST(what_the_kernel_still_owes_says_what_is_acknowledged_by_now)
 }
 END_TEST
 
+START_TEST(what_it_sends_is_its_own_to_have_acknowledged)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, FLOW_KERNEL_PENDING);
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK | FIN, 70, &in, &out), FATE_UP);
+	ck_assert_uint_eq(rig_flows[CLIENT].kernel_end, rig_numbers.ours[CLIENT] + 71);
+	/* What it sends again does not take that back. */
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 20, &in, &out), FATE_UP);
+	ck_assert_uint_eq(rig_flows[CLIENT].kernel_end, rig_numbers.ours[CLIENT] + 71);
+}
+END_TEST
+
+START_TEST(an_acknowledgement_that_was_sent_on_already_is_not_repeated)
+{
+	struct frame in, out;
+
+	rig_session(_i != 0, FLOW_KERNEL_PENDING);
+	rig_flows[BACKEND].told_ack = rig_numbers.ours[BACKEND] - 1;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 0, &in, &out), FATE_UP);
+	rig_flows[BACKEND].told_ack = rig_numbers.ours[BACKEND];
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 0, &in, &out), FATE_DROPPED);
+	/* It says more than that. */
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 1, &in, &out), FATE_UP);
+	rig_flows[BACKEND].told_ack = rig_numbers.ours[BACKEND];
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, RST | ACK, 0, &in, &out), FATE_UP);
+	/* It asks for an answer. */
+	rig_session(_i != 0, FLOW_KERNEL_PENDING);
+	rig_flows[BACKEND].told_ack = rig_numbers.ours[BACKEND];
+	rig_flows[CLIENT].kernel_end = rig_numbers.ours[CLIENT] + 1;
+	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 0, &in, &out), FATE_UP);
+}
+END_TEST
+
+START_TEST(who_acknowledged_the_end_is_sent_nothing_again)
+{
+	static const uint8_t flags[] = {ACK | PSH, ACK | FIN};
+	struct frame in, out;
+
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		rig_session(_i != 0, FLOW_KERNEL_PENDING);
+		rig_flows[CLIENT].peer_fin = 1;
+		ck_assert_int_eq(send_answer(CLIENT, _i != 0, flags[i], i ? 0 : 30, &in, &out),
+				 FATE_UP);
+		rig_flows[CLIENT].peer_fin_acked = 1;
+		ck_assert_int_eq(send_answer(CLIENT, _i != 0, flags[i], i ? 0 : 30, &in, &out),
+				 FATE_DROPPED);
+	}
+}
+END_TEST
+
 START_TEST(an_acknowledgement_is_never_taken_back)
 {
 	struct frame in, out;
@@ -146,6 +197,10 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, what_was_sent_on_passes, 0, 2);
 	tcase_add_loop_test(tcase, what_the_kernel_still_owes_says_what_is_acknowledged_by_now, 0,
 			    2);
+	tcase_add_loop_test(tcase, what_it_sends_is_its_own_to_have_acknowledged, 0, 2);
+	tcase_add_loop_test(tcase, an_acknowledgement_that_was_sent_on_already_is_not_repeated, 0,
+			    2);
+	tcase_add_loop_test(tcase, who_acknowledged_the_end_is_sent_nothing_again, 0, 2);
 	tcase_add_loop_test(tcase, an_acknowledgement_is_never_taken_back, 0, 2);
 	tcase_add_loop_test(tcase, a_truncated_packet_passes, 0, 2);
 }

@@ -118,68 +118,23 @@ START_TEST(without_an_acknowledgement_it_is_no_segment_of_ours)
 }
 END_TEST
 
-/* --- what the kernel is owed --- */
+/* --- what the kernel is owed: see xdp_program_kernel_test.c --- */
 
-/* It goes up as it is, but stands where the kernel expects its sender. */
-static void expect_ack_for_kernel(int round, const struct segment *segment)
+START_TEST(before_a_flow_is_settled_its_packets_go_by_tc)
 {
-	struct segment wanted = *segment;
-	struct frame in, out, moved;
-
-	wanted.seq = rig_flows[segment->leg].kernel_seq;
-	rig_build(&wanted, &moved);
-	ck_assert_int_eq(rig_run_segment(HOOK_OF(round), segment, &in, &out), FATE_UP);
-	ck_assert(rig_is_untouched(&moved, &out));
-}
-
-START_TEST(acknowledgements_up_to_the_mark_are_the_kernels)
-{
-	for (unsigned leg = 0; leg < 2; leg++) {
-		struct segment segment = begin(_i, leg, FLOW_KERNEL_PENDING | FLOW_TIMESTAMPS);
-
-		rig_flows[leg].kernel_end += 100;
-		segment.seq += 5000;
-		segment.ack += 50;
-		expect_ack_for_kernel(_i, &segment);
-		rig_add_clock(&segment, 1, 2);
-		segment.ack += 50;
-		expect_ack_for_kernel(_i, &segment);
-		ck_assert_uint_eq(rig_flows[leg].last_ack, segment.ack);
-		segment.ack++;
-		rig_flows[!leg].seq_end += 1;
-		rig_expect_translated(HOOK_OF(_i), &segment);
-	}
-	ck_assert_uint_eq(rig_counted(FLOW_COUNT_PASSED_ACKS), 4);
-}
-END_TEST
-
-START_TEST(the_mark_may_lie_beyond_the_wrap)
-{
-	struct segment segment;
-
-	rig_numbers.ours[CLIENT] = 0u - 20;
-	rig_numbers.peer[CLIENT] = 0u - 5;
-	segment = begin(_i, CLIENT, FLOW_KERNEL_PENDING);
-	rig_flows[CLIENT].kernel_end += 100;
-	segment.seq += 10;
-	segment.ack += 90;
-	expect_ack_for_kernel(_i, &segment);
-	segment.ack += 20;
-	rig_expect_translated(HOOK_OF(_i), &segment);
-}
-END_TEST
-
-START_TEST(data_is_never_the_kernels)
-{
-	static const uint8_t flags[] = {ACK | PSH, ACK | FIN, RST | ACK, RST};
+	static const uint8_t flags[] = {ACK, ACK | PSH, ACK | FIN, RST | ACK, RST, SYN, 0};
 
 	for (size_t i = 0; i < sizeof(flags); i++) {
-		struct segment segment = begin(_i, BACKEND, FLOW_KERNEL_PENDING);
+		struct segment segment = rig_segment(CLIENT, _i != 0);
+		struct flow before[2];
 
-		rig_flows[BACKEND].kernel_end += 100;
+		rig_session(_i != 0, FLOW_KERNEL_PENDING);
+		rig_copy(before);
 		segment.flags = flags[i];
-		segment.payload = i == 0 ? 1 : 0;
-		rig_expect_translated(HOOK_OF(_i), &segment);
+		segment.payload = 10 * i;
+		rig_expect(HOOK_XDP, &segment, FATE_UP);
+		ck_assert(rig_is_unchanged(before));
+		ck_assert_uint_eq(rig_all_events(), 0);
 	}
 }
 END_TEST
@@ -463,9 +418,7 @@ static void add_states(TCase *tcase)
 	tcase_add_loop_test(tcase, a_hold_drops_what_will_be_sent_again, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_hold_learns_what_is_acknowledged, 0, ROUNDS);
 	tcase_add_loop_test(tcase, without_an_acknowledgement_it_is_no_segment_of_ours, 0, ROUNDS);
-	tcase_add_loop_test(tcase, acknowledgements_up_to_the_mark_are_the_kernels, 0, ROUNDS);
-	tcase_add_loop_test(tcase, the_mark_may_lie_beyond_the_wrap, 0, ROUNDS);
-	tcase_add_loop_test(tcase, data_is_never_the_kernels, 0, ROUNDS);
+	tcase_add_loop_test(tcase, before_a_flow_is_settled_its_packets_go_by_tc, 0, 2);
 }
 
 static void add(TCase *tcase)

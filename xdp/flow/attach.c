@@ -185,12 +185,12 @@ static void unfilter(unsigned ifindex, enum bpf_tc_attach_point point)
 
 /* --- one interface --- */
 
-static int attach_tc_side(struct flow_engine *engine, const struct flow_port *port, bool ingress,
-			  int *ret_fd)
+static int attach_tc_side(struct flow_engine *engine, const struct flow_port *port,
+			  const char *side, bool ingress, int *ret_fd)
 {
 	int program = bpf_program__fd(ingress ? engine->skeleton->progs.flow_ingress
 					      : engine->skeleton->progs.flow_egress);
-	int fd = link_program(engine, port, ingress ? "in" : "out", program,
+	int fd = link_program(engine, port, side, program,
 			      ingress ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS, 0);
 
 	if (fd >= 0) {
@@ -215,15 +215,20 @@ static int attach_xdp(struct flow_engine *engine, struct flow_port *port)
 	return 0;
 }
 
+/* By XDP too the packets of flows that are not settled go by tc. */
 int attach_port(struct flow_engine *engine, struct flow_port *port)
 {
-	int err = attach_tc_side(engine, port, false, &port->egress_fd);
+	bool tc = port->interface.hook == FLOW_HOOK_TC;
+	int err = attach_tc_side(engine, port, "out", false, &port->egress_fd);
 
 	if (err)
 		return err;
-	err = port->interface.hook == FLOW_HOOK_TC
-		      ? attach_tc_side(engine, port, true, &port->ingress_fd)
-		      : attach_xdp(engine, port);
+	if (tc)
+		err = attach_tc_side(engine, port, "in", true, &port->ingress_fd);
+	else
+		err = attach_tc_side(engine, port, "late", true, &port->late_fd);
+	if (!err && !tc)
+		err = attach_xdp(engine, port);
 	if (err)
 		detach_port(engine, port, false);
 	return err;
@@ -246,10 +251,11 @@ void detach_port(struct flow_engine *engine, struct flow_port *port, bool leave)
 {
 	bool tc = port->interface.hook == FLOW_HOOK_TC;
 
-	if (!leave && tc && port->ingress_fd < 0)
+	if (!leave && (tc ? port->ingress_fd : port->late_fd) < 0)
 		unfilter(port->interface.ifindex, BPF_TC_INGRESS);
 	if (!leave && port->egress_fd < 0)
 		unfilter(port->interface.ifindex, BPF_TC_EGRESS);
 	drop_link(engine, port, "in", &port->ingress_fd, leave);
+	drop_link(engine, port, "late", &port->late_fd, leave);
 	drop_link(engine, port, "out", &port->egress_fd, leave);
 }

@@ -184,7 +184,8 @@ int flow_attach(struct flow_engine *engine, const struct flow_interface *interfa
 		return -ENOSPC;
 	if (flow_port_of(engine, interface->ifindex))
 		return -EEXIST;
-	*port = (struct flow_port){.interface = *interface, .ingress_fd = -1, .egress_fd = -1};
+	*port = (struct flow_port){
+		.interface = *interface, .ingress_fd = -1, .late_fd = -1, .egress_fd = -1};
 	err = attach_port(engine, port);
 	if (!err)
 		engine->port_count++;

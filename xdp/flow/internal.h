@@ -19,6 +19,7 @@ struct flow_bpf; /* the generated skeleton */
 struct flow_port {
 	struct flow_interface interface;
 	int ingress_fd; /* links; -1: attached without one (clsact), or not */
+	int late_fd;    /* behind XDP: tc ingress */
 	int egress_fd;
 };
 

@@ -205,6 +205,7 @@ static void fill_one(struct flow_engine *engine, uint32_t index, const struct fl
 	flow->kernel_end = in->write_seq;
 	flow->kernel_seq = in->rcv_nxt;
 	flow->last_ack = in->snd_una;
+	flow->told_ack = in->snd_una - 1; /* so far what the kernel says is news */
 	flow->seq_end = in->rcv_nxt;
 	flow->last_window = in->snd_wnd;
 	flow->edge = in->rcv_nxt + in->rcv_wnd;
@@ -330,15 +331,15 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 {
 	struct flow *pair = &engine->flows[index];
 	bool settled = true;
+	uint32_t ends[2];
 	bool done[2];
 
 	for (unsigned leg = 0; leg < 2; leg++) {
-		uint32_t taken = now[leg].rcv_nxt - legs->before[leg].copied_seq;
-
 		ret_more[leg] = now[leg].rcv_nxt - now[leg].copied_seq;
+		ends[!leg] = legs->before[!leg].write_seq + now[leg].rcv_nxt -
+			     legs->before[leg].copied_seq;
 		/* Before any of it is relayed, so that its acknowledgements find the mark. */
-		__atomic_store_n(&pair[!leg].kernel_end, legs->before[!leg].write_seq + taken,
-				 __ATOMIC_SEQ_CST);
+		raise_to(&pair[!leg].kernel_end, ends[!leg]);
 		pair[leg].kernel_seq = now[leg].rcv_nxt;
 		raise_to(&pair[leg].seq_end, now[leg].rcv_nxt);
 		raise_to(&pair[leg].last_ack, now[leg].snd_una);
@@ -346,7 +347,7 @@ bool flow_settled(struct flow_engine *engine, uint32_t index, const struct flow_
 	}
 	/* Once for both, as the program goes on noting: who settles has noted FINs as well. */
 	for (unsigned leg = 0; leg < 2; leg++)
-		done[leg] = now[leg].write_seq == pair[leg].kernel_end &&
+		done[leg] = now[leg].write_seq == ends[leg] &&
 			    (now[leg].snd_una == now[leg].write_seq ||
 			     (int32_t)(pair[leg].last_ack - now[leg].write_seq) >= 0);
 	for (unsigned leg = 0; leg < 2; leg++) {
