@@ -42,7 +42,8 @@ static const struct value_flag {
 	const char *metavar;
 	const char *doc;
 } value_flags[] = {
-	{"--config", PREFIX "CONFIG", NULL, "FILE", "the configuration, shared with sluice"},
+	{"--config", PREFIX "CONFIG", NULL, "FILE",
+	 "the configuration, shared with sluice; env:NAME is a variable of that name"},
 	{"--control-socket", PREFIX "CONTROL_SOCKET", "control.socket", "PATH",
 	 "a Unix socket, where everything can be asked and told"},
 	{"--admin", PREFIX "ADMIN", GIVEN_PATH_ADMIN, "unix:PATH",

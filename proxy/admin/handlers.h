@@ -13,6 +13,7 @@ struct target_record;
 
 /* reading.c */
 void get_status(struct desk *desk, struct request *request);
+void get_config(struct desk *desk, struct request *request);
 void get_pools(struct desk *desk, struct request *request);
 void get_pool(struct desk *desk, struct request *request);
 void get_explain(struct desk *desk, struct request *request);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns what is only looked at: status, pools, explanations, events, figures, readiness. Happy path:
- * main's data are described, nothing changes. Failure modes: there is no such pool or target; an
- * argument is out of bounds.
+ * Owns what is only looked at: status, configuration, pools, explanations, events, figures,
+ * readiness. Happy path: main's data are described, nothing changes. Failure modes: there is no
+ * such pool or target; an argument is out of bounds.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "proxy/admin/describe.h"
@@ -11,9 +13,12 @@
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/conf/tree.h"
 #include "proxy/base/jot.h"
 #include "proxy/events.h"
+#include "proxy/model.h"
 #include "proxy/registry.h"
+#include "proxy/snapshot.h"
 
 #define EVENTS_DEFAULT 100
 #define EVENTS_MAX     1000
@@ -23,6 +28,32 @@ void get_status(struct desk *desk, struct request *request)
 {
 	desk->ops.look(desk->ops.context);
 	request_reply(request, 200, describe_status(desk));
+}
+
+/* As YAML that loads to the same again; NULL without memory. */
+static json_t *config_text(const struct config *config)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	json_t *json = NULL;
+
+	if (!out)
+		return NULL;
+	node_print(config->tree, out);
+	if (fclose(out) == 0)
+		json = jot_text(text);
+	free(text);
+	return json;
+}
+
+void get_config(struct desk *desk, struct request *request)
+{
+	const struct snapshot *snapshot = desk->ops.snapshot(desk->ops.context);
+
+	request_reply(request, 200,
+		      JOT({"generation", json_integer((json_int_t)snapshot->generation)},
+			  {"yaml", config_text(snapshot->config)}));
 }
 
 void get_pools(struct desk *desk, struct request *request)

@@ -11,6 +11,7 @@ const struct route desk_routes[] = {
 	{METHOD_GET, "/openapi.json", NULL, get_openapi, 0},
 	{METHOD_GET, "/metrics", NULL, get_metrics, 0},
 	{METHOD_GET, "/v1/status", NULL, get_status, 0},
+	{METHOD_GET, "/v1/config", NULL, get_config, 0},
 	{METHOD_GET, "/v1/pools", NULL, get_pools, 0},
 	{METHOD_GET, "/v1/pools/*", NULL, get_pool, 0},
 	{METHOD_POST, "/v1/pools/*/targets", NULL, post_target, ROUTE_BODY},

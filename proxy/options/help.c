@@ -51,7 +51,9 @@ void options_help(FILE *out)
 	      "       sluice --doctor [--json] [FILE]\n\n"
 	      "What to do:\n",
 	      out);
-	print_option(out, "--config", "FILE", "read the configuration from FILE [SLUICE_CONFIG]\n");
+	print_option(out, "--config", "FILE",
+		     "read the configuration from FILE; env:NAME is a variable of that name\n"
+		     "                           [SLUICE_CONFIG]\n");
 	for (size_t i = 0; i < options_switch_count; i++) {
 		print_option(out, options_switches[i].flag, NULL, options_switches[i].doc);
 		fputc('\n', out);

@@ -23,6 +23,7 @@ CALLS = [
     ("get", "/openapi.json", None, 200),
     ("get", "/metrics", None, 200),
     ("get", "/v1/status", None, 200),
+    ("get", "/v1/config", None, 200),
     ("get", "/v1/pools", None, 200),
     ("get", "/v1/pools/back", None, 200),
     ("get", "/v1/pools/none", None, 404),

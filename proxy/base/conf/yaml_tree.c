@@ -6,21 +6,23 @@
  * STREAM-END. The reader keeps one event; read_node() is entered with its first event in hand.
  * Failure modes: a syntax error or anything refused outright (alias, anchor, tag, second document,
  * a limit) ends the reading with one error at its place; a duplicate key is noted and read past, so
- * that what follows is checked too.
+ * that what follows is checked too. Of a template tags are not refused but written out, as the
+ * mappings that they are short for.
  */
 #include "proxy/base/conf/yaml_tree.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "proxy/base/conf/text.h"
-#include "proxy/base/slurp.h"
+#include "proxy/base/conf/yaml_places.h"
+
+#define TEMPLATE_DEPTH_MAX 40
+#define TEMPLATE_KEYS_MAX  500 /* resources: the service's own limit */
 
 struct reader {
 	yaml_parser_t parser;
@@ -31,6 +33,7 @@ struct reader {
 	struct conf_errors *errors;
 	const char *expected; /* of the root */
 	bool list_ok;
+	bool template; /* short tags and texts of several lines are fine */
 };
 
 static struct conf_where where_of(const struct reader *reader, const yaml_mark_t *mark)
@@ -53,46 +56,6 @@ refuse_at(const struct reader *reader, const yaml_mark_t *mark, const char *form
 	return -EINVAL;
 }
 
-/* Where byte `offset` is; libyaml gives no mark for what it could not even decode. */
-static struct conf_where where_of_byte(const struct reader *reader, size_t offset)
-{
-	struct conf_where where = {reader->source, 1, 1};
-
-	for (size_t i = 0; i < offset && i < reader->size; i++) {
-		if (reader->bytes[i] == '\n') {
-			where.line++;
-			where.column = 1;
-		} else if ((reader->bytes[i] & 0xc0) != 0x80) {
-			where.column++;
-		}
-	}
-	return where;
-}
-
-/* What is wrong with a line, if it is one of the mistakes that everyone makes once: brackets open
- * a YAML list in `bind: [::]:443`, and a tab indents nothing. */
-static const char *hint_on(const struct reader *reader, size_t line)
-{
-	const char *p = (const char *)reader->bytes;
-	const char *end = p + reader->size;
-
-	while (line-- > 0 && p) {
-		p = memchr(p, '\n', (size_t)(end - p));
-		p = p ? p + 1 : NULL;
-	}
-	if (!p)
-		return "";
-	const char *newline = memchr(p, '\n', (size_t)(end - p));
-
-	if (newline)
-		end = newline;
-	if (memmem(p, (size_t)(end - p), "]:", 2))
-		return "; an address in brackets needs quotes, as in \"[::]:443\"";
-	while (p < end && *p == ' ')
-		p++;
-	return p < end && *p == '\t' ? "; YAML is indented by spaces, and here is a tab" : "";
-}
-
 static int syntax_error(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -100,7 +63,8 @@ static int syntax_error(struct reader *reader)
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR) {
-		struct conf_where where = where_of_byte(reader, parser->problem_offset);
+		struct conf_where where = yaml_place_of_byte(reader->source, reader->bytes,
+							     reader->size, parser->problem_offset);
 
 		conf_error(reader->errors, &where,
 			   "found a byte that is not text (%s); expected UTF-8", parser->problem);
@@ -109,7 +73,7 @@ static int syntax_error(struct reader *reader)
 	return refuse_at(reader, &parser->problem_mark, "not valid YAML: %s%s%s%s",
 			 parser->context ? parser->context : "", parser->context ? ", " : "",
 			 parser->problem ? parser->problem : "unknown error",
-			 hint_on(reader, parser->problem_mark.line));
+			 yaml_hint_on(reader->bytes, reader->size, parser->problem_mark.line));
 }
 
 /* Replace the event in hand by the next one. */
@@ -127,7 +91,7 @@ static int refuse_decorations(const struct reader *reader, const void *anchor, c
 	if (anchor)
 		return refuse_at(reader, mark,
 				 "found an anchor; expected no YAML anchors or aliases");
-	if (tag)
+	if (tag && !reader->template)
 		return refuse_at(reader, mark, "found a tag; expected no YAML tags");
 	return 0;
 }
@@ -141,7 +105,7 @@ static int read_scalar(struct reader *reader, struct node **ret_node)
 
 	if (err < 0)
 		return err;
-	if (strlen(text) != event->data.scalar.length || !text_is_clean(text))
+	if (strlen(text) != event->data.scalar.length || !(reader->template || text_is_clean(text)))
 		return refuse_at(reader, &event->start_mark,
 				 "found a control character or a line break; expected plain "
 				 "text (or hex:0d0a, for what a health check sends)");
@@ -190,7 +154,9 @@ static int read_children(struct reader *reader, unsigned depth, struct node *par
 {
 	bool mapping = parent->kind == NODE_MAPPING;
 	yaml_event_type_t end = mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
-	size_t most = mapping ? YAML_KEYS_MAX : YAML_ITEMS_MAX;
+	size_t most = !mapping           ? YAML_ITEMS_MAX
+		      : reader->template ? TEMPLATE_KEYS_MAX
+					 : YAML_KEYS_MAX;
 
 	for (;;) {
 		struct node *child = NULL;
@@ -227,10 +193,11 @@ static int read_collection(struct reader *reader, unsigned depth, struct node **
 
 	if (err < 0)
 		return err;
-	if (depth == YAML_DEPTH_MAX)
+	unsigned most = reader->template ? TEMPLATE_DEPTH_MAX : YAML_DEPTH_MAX;
+
+	if (depth == most)
 		return refuse_at(reader, &event->start_mark,
-				 "found more than %d levels; expected a flatter file",
-				 YAML_DEPTH_MAX);
+				 "found more than %u levels; expected a flatter file", most);
 	struct node *node = node_new(mapping ? NODE_MAPPING : NODE_SEQUENCE, &where, NULL, NULL);
 
 	if (!node)
@@ -244,7 +211,7 @@ static int read_collection(struct reader *reader, unsigned depth, struct node **
 	return 0;
 }
 
-static int read_node(struct reader *reader, unsigned depth, struct node **ret_node)
+static int read_plain_node(struct reader *reader, unsigned depth, struct node **ret_node)
 {
 	switch (reader->event.type) {
 	case YAML_SCALAR_EVENT:
@@ -256,6 +223,61 @@ static int read_node(struct reader *reader, unsigned depth, struct node **ret_no
 		return refuse_at(reader, &reader->event.start_mark,
 				 "found an alias; expected no YAML anchors or aliases");
 	}
+}
+
+/* The tag of the event in hand if it is one like !Ref, without the exclamation mark; or NULL. */
+static const char *short_tag(const yaml_event_t *event)
+{
+	const char *tag = NULL;
+
+	if (event->type == YAML_SCALAR_EVENT)
+		tag = (const char *)event->data.scalar.tag;
+	else if (event->type == YAML_SEQUENCE_START_EVENT)
+		tag = (const char *)event->data.sequence_start.tag;
+	else if (event->type == YAML_MAPPING_START_EVENT)
+		tag = (const char *)event->data.mapping_start.tag;
+	return tag && tag[0] == '!' && tag[1] ? tag + 1 : NULL;
+}
+
+/* Put `node` below the function that its tag is short for: `!Sub x` is `{"Fn::Sub": x}`, and Ref
+ * and Condition alone have no prefix. Takes `node`. */
+static int write_out(const char *function, struct node *node, struct node **ret_node)
+{
+	struct node *outer = node_new(NODE_MAPPING, &node->where, NULL, NULL);
+
+	node->name = strdup(function);
+	node->name_where = node->where;
+	if (!node->name || !outer) {
+		node_free(node);
+		node_free(outer);
+		return -ENOMEM;
+	}
+	int err = node_add(outer, node);
+
+	if (err < 0)
+		node_free(outer);
+	else
+		*ret_node = outer;
+	return err;
+}
+
+static int read_node(struct reader *reader, unsigned depth, struct node **ret_node)
+{
+	const char *tag = reader->template ? short_tag(&reader->event) : NULL;
+	struct node *node = NULL;
+	char function[64] = "";
+
+	if (tag)
+		snprintf(function, sizeof(function), "%s%s",
+			 strcmp(tag, "Ref") == 0 || strcmp(tag, "Condition") == 0 ? "" : "Fn::",
+			 tag);
+	int err = read_plain_node(reader, depth, &node);
+
+	if (err == 0 && function[0])
+		return write_out(function, node, ret_node);
+	if (err == 0)
+		*ret_node = node;
+	return err;
 }
 
 static int read_root(struct reader *reader, struct node **ret_root)
@@ -342,50 +364,28 @@ static int parse(struct reader reader, struct node **ret_root)
 int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct conf_errors *errors,
 		    struct node **ret_root)
 {
-	const char *expected = "a mapping of keys such as \"listeners:\" and \"pools:\"";
-	struct reader reader = {.source = source,
-				.bytes = bytes,
-				.size = size,
-				.errors = errors,
-				.expected = expected};
+	struct reader reader = {.source = source, .bytes = bytes, .size = size, .errors = errors};
 
+	reader.expected = "a mapping of keys such as \"listeners:\" and \"pools:\"";
 	return parse(reader, ret_root);
 }
 
 int yaml_tree_parse_list(const char *source, const void *bytes, size_t size, const char *expected,
 			 struct conf_errors *errors, struct node **ret_root)
 {
-	struct reader reader = {.source = source,
-				.bytes = bytes,
-				.size = size,
-				.errors = errors,
-				.expected = expected};
+	struct reader reader = {.source = source, .bytes = bytes, .size = size, .errors = errors};
 
+	reader.expected = expected;
 	reader.list_ok = true;
 	return parse(reader, ret_root);
 }
 
-int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **ret_root)
+int yaml_tree_parse_template(const char *source, const void *bytes, size_t size,
+			     struct conf_errors *errors, struct node **ret_root)
 {
-	struct conf_where whole = {.source = path};
-	char *bytes = malloc(YAML_BYTES_MAX + 1);
-	ssize_t size;
-	int err = 0;
+	struct reader reader = {.source = source, .bytes = bytes, .size = size, .errors = errors};
 
-	if (!bytes)
-		return -ENOMEM;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	size = fd < 0 ? -errno : slurp(fd, bytes, YAML_BYTES_MAX + 1);
-	if (fd >= 0)
-		close(fd);
-	if (size < 0) {
-		conf_error(errors, &whole, "cannot read it (%s); expected a configuration file",
-			   strerrordesc_np((int)-size));
-		err = -EINVAL;
-	} else {
-		err = yaml_tree_parse(path, bytes, (size_t)size, errors, ret_root);
-	}
-	free(bytes);
-	return err;
+	reader.expected = "a template with \"Resources:\"";
+	reader.template = true;
+	return parse(reader, ret_root);
 }

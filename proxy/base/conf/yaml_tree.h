@@ -25,5 +25,14 @@ int yaml_tree_parse(const char *source, const void *bytes, size_t size, struct c
 int yaml_tree_parse_list(const char *source, const void *bytes, size_t size, const char *expected,
 			 struct conf_errors *errors, struct node **ret_root);
 
-/* yaml_tree_parse() of a file; one that cannot be read is an error in `errors` as well. */
+/* The same for a CloudFormation template, in YAML or JSON (whose every file is YAML too, so both
+ * have positions): texts may have several lines, and `!Ref x` becomes the mapping {Ref: x}, `!Sub
+ * x`
+ * {"Fn::Sub": x}, and so on. */
+int yaml_tree_parse_template(const char *source, const void *bytes, size_t size,
+			     struct conf_errors *errors, struct node **ret_root);
+
+/* yaml_load.c. Of a file, or where `path` is env:NAME of that variable of the environment. What
+ * cannot be read is an error in `errors` as well. */
 int yaml_tree_load(const char *path, struct conf_errors *errors, struct node **ret_root);
+int yaml_tree_load_template(const char *path, struct conf_errors *errors, struct node **ret_root);
