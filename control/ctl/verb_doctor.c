@@ -113,6 +113,12 @@ int verb_doctor(struct ctl *ctl)
 {
 	const char *config = ctl->args.word_count ? ctl->args.words[0] : NULL;
 	int status = -1;
+
+	if (args_option(&ctl->args, "--template"))
+		return verb_doctor_template(ctl);
+	if (args_option(&ctl->args, "--config") || args_option(&ctl->args, "--parameters"))
+		return ctl_usage(ctl, "--config and --parameters go with --template; for this "
+				      "host give FILE alone");
 	json_t *report = consult(config, &status);
 	bool fails = strcmp(field_text(report, "verdict", ""), "fail") == 0;
 

@@ -54,3 +54,22 @@
 			    {"--why", "TEXT", WORD_TEXT, .doc = "a note that `guard` shows"}},     \
 		.run = verb_guard,                                                                 \
 	}
+
+/* Of `doctor`. */
+#define DOCTOR_MORE                                                                                \
+	"It runs `sluice --doctor --json` here, and needs no proxy that runs. With FILE, what\n"   \
+	"that configuration says is judged too. Root sees more. Exit 5 if anything fails.\n\n"     \
+	"With --template it looks at a CloudFormation template instead, in YAML or JSON, and\n"    \
+	"names each attribute of load balancers, target groups, Auto Scaling groups and ECS\n"     \
+	"tasks that contradicts the configuration: that of --config, or of the proxy that runs."
+#define DOCTOR_OPTIONS                                                                             \
+	{                                                                                          \
+		{"--template", "FILE", WORD_FILE,                                                  \
+		 .doc = "hold this CloudFormation template against a configuration"},              \
+			{"--config", "FILE", WORD_FILE,                                            \
+			 .doc = "with --template: this one, not that of the proxy that runs"},     \
+		{                                                                                  \
+			"--parameters", "LIST", WORD_TEXT,                                         \
+				.doc = "with --template: NAME=VALUE,... instead of its defaults"   \
+		}                                                                                  \
+	}

@@ -347,13 +347,13 @@ const struct verb verbs[] = {
 		.name = "doctor",
 		.group = OTHER,
 		.doc = "what this host can do for a proxy, why not, and what to do about it",
-		.more = "It runs `sluice --doctor --json` here, and needs no proxy that runs. With "
-			"FILE, what\nthat configuration says is judged too. Root sees more. Exit 5 "
-			"if anything fails.",
+		.more = DOCTOR_MORE,
 		.examples = "sluicectl doctor\n"
 			    "sluicectl doctor /etc/sluice/sluice.yaml\n"
-			    "sluicectl doctor --json | jq '.lines[] | select(.verdict != \"ok\")'",
+			    "sluicectl doctor --json | jq '.lines[] | select(.verdict != \"ok\")'\n"
+			    "sluicectl doctor --template nlb.yaml --config sluice.yaml",
 		.words = {{.name = "FILE", .kind = WORD_FILE, .optional = true}},
+		.options = DOCTOR_OPTIONS,
 		.run = verb_doctor,
 	},
 	{

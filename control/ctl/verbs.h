@@ -62,6 +62,9 @@ int verb_import_haproxy(struct ctl *ctl);
 /* verb_doctor.c */
 int verb_doctor(struct ctl *ctl);
 
+/* verb_template.c: its --template */
+int verb_doctor_template(struct ctl *ctl);
+
 /* completion/completion.c */
 int verb_completion(struct ctl *ctl);
 
