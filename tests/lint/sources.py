@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-ROOTS = [".ci", "control", "packaging", "proxy", "tests", "xdp", "."]
+ROOTS = [".ci", "cloudformation", "control", "packaging", "proxy", "tests", "xdp", "."]
 SOURCES = {".c", ".h", ".py", ".sh"}
 TEXTS = SOURCES | {".md", ".yaml", ".yml", ".conf", ".cfg", ".ini", ".toml"}
 FUNCTION_LINES = 60
