@@ -14,9 +14,11 @@
 static inline int settings_of(const char *yaml, struct conf_errors *errors,
 			      struct settings **ret_settings)
 {
-	char path[] = "/tmp/sluice-settings-XXXXXX";
-	int fd = mkstemp(path);
+	static char path[32]; /* settings name it in what they complain of */
 	struct control_options options = {.config_file = path};
+
+	strcpy(path, "/tmp/sluice-settings-XXXXXX");
+	int fd = mkstemp(path);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
