@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/base/congestion.h"
 #include "proxy/base/sys.h"
 #include "proxy/model.h"
 #include "proxy/ports.h"
@@ -40,6 +41,7 @@ static void set_int(int fd, int level, int name, int value)
 static void set_options(int fd, const struct dial_request *request)
 {
 	const struct tcp_conf *tcp = request->tcp;
+	const char *congestion = congestion_choose(tcp->congestion, request->to);
 
 	if (tcp->send_buffer)
 		set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)tcp->send_buffer);
@@ -49,9 +51,9 @@ static void set_options(int fd, const struct dial_request *request)
 		return;
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-	if (tcp->congestion)
-		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
-					   (socklen_t)strlen(tcp->congestion)));
+	if (congestion)
+		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion,
+					   (socklen_t)strlen(congestion)));
 	if (request->mss)
 		set_int(fd, IPPROTO_TCP, TCP_MAXSEG, request->mss);
 	if (request->fast_open)

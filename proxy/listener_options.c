@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxy/base/congestion.h"
 #include "proxy/model.h"
 
 #define FAST_OPEN_QUEUE 256
@@ -30,6 +31,17 @@ static void set_int(struct attempt *attempt, int level, int name, int value, con
 		return;
 	attempt->err = -errno;
 	attempt->option = option;
+}
+
+static void set_congestion(struct attempt *attempt, const char *name)
+{
+	if (!name ||
+	    !setsockopt(attempt->fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)))
+		return;
+	if (attempt->err)
+		return;
+	attempt->err = -errno;
+	attempt->option = "TCP_CONGESTION";
 }
 
 static void set_tcp(struct attempt *attempt, const struct tcp_conf *tcp)
@@ -49,13 +61,6 @@ static void set_tcp(struct attempt *attempt, const struct tcp_conf *tcp)
 		"TCP_USER_TIMEOUT");
 	set_int(attempt, IPPROTO_TCP, TCP_FASTOPEN, tcp->fast_open ? FAST_OPEN_QUEUE : 0,
 		"TCP_FASTOPEN");
-	if (tcp->congestion &&
-	    setsockopt(attempt->fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion,
-		       (socklen_t)strlen(tcp->congestion)) &&
-	    !attempt->err) {
-		attempt->err = -errno;
-		attempt->option = "TCP_CONGESTION";
-	}
 }
 
 int listener_set_options(int fd, const struct listener_conf *conf, const char **ret_option)
@@ -63,8 +68,10 @@ int listener_set_options(int fd, const struct listener_conf *conf, const char **
 	struct attempt attempt = {.fd = fd};
 	const struct tcp_conf *tcp = &conf->tcp;
 
-	if (conf->bind.family != AF_UNIX)
+	if (conf->bind.family != AF_UNIX) {
 		set_tcp(&attempt, tcp);
+		set_congestion(&attempt, congestion_choose(tcp->congestion, &conf->bind));
+	}
 	if (tcp->send_buffer)
 		set_int(&attempt, SOL_SOCKET, SO_SNDBUF, (int)tcp->send_buffer, "SO_SNDBUF");
 	if (tcp->receive_buffer)

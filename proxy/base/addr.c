@@ -270,6 +270,15 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	}
 }
 
+bool addr_is_loopback(const struct addr *addr)
+{
+	struct addr host = addr_unmap(addr);
+
+	if (host.family == AF_INET)
+		return ntohl(host.v4.s_addr) >> 24 == IN_LOOPBACKNET;
+	return host.family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&host.v6);
+}
+
 /* One multiply-and-shift round of a 64-bit mixer: every input bit reaches every output bit. */
 static uint64_t mix(uint64_t hash, uint64_t word)
 {

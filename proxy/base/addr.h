@@ -53,6 +53,9 @@ bool addr_equal(const struct addr *a, const struct addr *b);
 /* A v4-mapped address as the IPv4 address it carries, any other as it is. */
 struct addr addr_unmap(const struct addr *addr);
 
+/* 127.0.0.0/8, also v4-mapped, or ::1. */
+bool addr_is_loopback(const struct addr *addr);
+
 /* A well-mixed hash of the host alone, without its port; v4-mapped equals IPv4. */
 uint64_t addr_hash_host(const struct addr *addr);
 

@@ -75,19 +75,11 @@ static void warn_log(const struct config *config, struct conf_errors *errors)
 			  "path: found a file, and log format is off; nothing will be written");
 }
 
-static bool is_loopback(const struct addr *addr)
-{
-	struct addr host = addr_unmap(addr);
-
-	return host.family == AF_INET ? ntohl(host.v4.s_addr) >> 24 == IN_LOOPBACKNET
-				      : IN6_IS_ADDR_LOOPBACK(&host.v6);
-}
-
 static void warn_admin(const struct config *config, struct conf_errors *errors)
 {
 	const struct node *http = node_get(node_get(config->tree, "admin"), "http");
 
-	if (http && !is_loopback(&config->admin.http))
+	if (http && !addr_is_loopback(&config->admin.http))
 		conf_warn(errors, &http->where,
 			  "http: found \"%.80s\", which is no loopback address; whoever reaches it "
 			  "can read everything there",

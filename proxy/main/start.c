@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/congestion.h"
 #include "proxy/base/log.h"
 #include "proxy/base/sandbox.h"
 #include "proxy/base/version.h"
@@ -244,6 +245,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	}
 	if (!err) {
 		limits_derive(config, &sv->limits);
+		congestion_learn();
 		fastpath_start(sv, config);
 		err = listeners_bind(sv, config, &bindings);
 	}

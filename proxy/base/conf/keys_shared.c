@@ -86,7 +86,8 @@ static const struct schema_map keepalive_map = {
 		 .doc = "SO_RCVBUF"},                                                              \
 	{                                                                                          \
 		.name = "congestion", .kind = SCHEMA_NAME, .max = 15,                              \
-		.doc = "congestion control, e.g. bbr; the kernel's default if not given"           \
+		.doc = "congestion control, e.g. bbr; if not given the kernel's default, but "     \
+		       "over loopback never one that paces"                                        \
 	}
 
 static const struct schema_key tcp_keys[] = {TCP_KEYS};
