@@ -236,14 +236,13 @@ static void enter_lame_duck(struct supervisor *sv, bool skip)
 {
 	const struct config *config = config_of(sv);
 	uint32_t least_ms = skip ? 0 : config->lame_duck_ms, most_ms = least_ms;
-	uint64_t now = clock_us();
 
 	if (least_ms && config->lame_duck_quiet_ms && config->lame_duck_max_ms > least_ms)
 		most_ms = config->lame_duck_max_ms;
 	sv->duck_clients = crew_clients(sv);
-	sv->duck_quiet_us = now;
-	sv->duck_until_us = now + least_ms * US_PER_MS;
+	sv->duck_quiet_us = clock_us();
 	enter(sv, PHASE_LAME_DUCK, "drain_lame_duck", most_ms * US_PER_MS);
+	sv->duck_until_us = sv->phase_deadline_us - (most_ms - least_ms) * US_PER_MS;
 }
 
 void drain_signal(struct supervisor *sv, bool replaced)

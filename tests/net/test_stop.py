@@ -74,6 +74,7 @@ def test_open_sessions_go_on_while_draining_and_nobody_new_is_let_in(served, kee
     assert client.recv(1) == b""
     assert proxy.wait_exit() == 0
     assert proxy.wait_flow()["reason"] == "client_fin"
+    assert not proxy.events("drain_not_quiet"), "nobody was waited for"
 
 
 @pytest.mark.parametrize("workers", [1, 4])
