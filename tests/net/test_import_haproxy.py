@@ -2,14 +2,13 @@
 """sluicectl import-haproxy: what it writes, and that it behaves like HAProxy afterwards."""
 
 import os
-import signal
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from harness import ctl
 from harness.address import connect, free_port, text
+from harness.haproxy import HAProxy
 from harness.peers import name_of, read_all, read_exactly
 from harness.proxyproto import read_header, v1
 from harness.sluice import PATIENCE, run
@@ -84,29 +83,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 # --- both on the same traffic ---
-
-
-class HAProxy:
-    """Debian's, in the foreground, on one configuration."""
-
-    def __init__(self, program, cfg, front):
-        self.process = subprocess.Popen(
-            [program, "-db", "-f", str(cfg)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        self.front = front
-        eventually(self._answers, "haproxy listens")
-
-    def _answers(self):
-        assert self.process.poll() is None, self.process.stderr.read().decode()
-        try:
-            connect(self.front).close()
-        except ConnectionRefusedError:
-            return False
-        return True
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=10 * PATIENCE)
 
 
 CFG = """

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from harness.address import connect, free_address, text
 from harness.ctl import CTL
+from harness.haproxy import HAProxy
 from harness.nlb import CUT_DEREGISTERED, CUT_UNHEALTHY, DEFAULTS, DELAY, DRAIN_UNHEALTHY
 from harness.peers import echo, read_all, read_exactly
 from harness.proxyproto import v2
@@ -200,6 +201,40 @@ def test_the_readme_leads_to_every_guide():
     front = (ROOT / "README.md").read_text()
     for name in GUIDES:
         assert f"(packaging/guides/{name}.md)" in front, name
+
+
+def test_haproxy_keeps_its_sessions_while_its_port_changes_hands(host, keep, sluice):
+    """What the guide asks of the service manager, by signals."""
+    place = host("migrate-from-haproxy")
+    place.proxy.stop()
+    front = free_address()
+    cfg, configuration = place.directory / "haproxy.cfg", place.directory / "converted.yaml"
+    cfg.write_text(place.here(HAPROXY.format(front=text(front))))
+    haproxy = keep(HAProxy(need("haproxy"), cfg, front))
+    done = place.run("sluicectl import-haproxy /etc/haproxy/haproxy.cfg -o /etc/sluice/converted.yaml")
+    assert done.returncode == 0, done.stderr
+    client = keep(connect(front))
+    client.sendall(b"before")
+    assert read_exactly(client, 6) == b"before"
+    early = run("--config", configuration)
+    assert early.returncode == 1 and "bind_failed" in early.stderr
+    haproxy.leave()
+    eventually(lambda: _is_free(front), "HAProxy listens no more", 30)
+    sluice("--config", configuration)
+    place.front = front
+    place.sessions(3, False)
+    client.sendall(b"after")
+    assert read_exactly(client, 5) == b"after"
+    client.close()
+    assert haproxy.wait() == 0
+
+
+def _is_free(address):
+    try:
+        connect(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 # ---- lists ----
