@@ -81,6 +81,20 @@ START_TEST(circles_end)
 }
 END_TEST
 
+START_TEST(conditions_that_multiply_end_too)
+{
+	char text[2048], *end = text;
+
+	end += sprintf(end, "Conditions:\n");
+	for (int i = 0; i < 15; i++)
+		end += sprintf(end,
+			       "  C%d: !And [!Condition C%d, !Condition C%d, !Condition C%d]\n", i,
+			       i + 1, i + 1, i + 1);
+	sprintf(end, "V: !If [C0, 1, 2]");
+	check_value(text, NULL, "?");
+}
+END_TEST
+
 START_TEST(what_is_too_long_is_not_known)
 {
 	char text[3 * TEMPLATE_TEXT], longest[2 * TEMPLATE_TEXT];
@@ -195,6 +209,7 @@ int main(void)
 		texts_are_filled_in_and_dollars_kept,
 		mappings_and_conditions_are_looked_up,
 		circles_end,
+		conditions_that_multiply_end_too,
 		what_is_too_long_is_not_known,
 		defaults_of_aws_are_judged_where_nothing_is_written,
 		groups_of_other_balancers_are_passed_over,

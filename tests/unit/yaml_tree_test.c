@@ -4,6 +4,7 @@
  * refused at its place.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "tests/unit/conf_rig.h"
 
@@ -230,6 +231,46 @@ START_TEST(unreadable_files_are_errors_too)
 }
 END_TEST
 
+START_TEST(the_environment_is_a_place_for_a_file)
+{
+	struct conf_errors errors = {0};
+	struct node *root = NULL;
+
+	ck_assert_int_eq(setenv("YAML_TREE_TEST", "workers: 3\nworkers: 4\n", 1), 0);
+	ck_assert_int_eq(yaml_tree_load("env:YAML_TREE_TEST", &errors, &root), 0);
+	ck_assert_str_eq(node_get_text(root, "workers"), "3");
+	ck_assert_str_eq(conf_error_text(&errors, 0),
+			 "env:YAML_TREE_TEST:2:1: found \"workers\" again; expected it once, and "
+			 "line 1 has it");
+	node_free(root);
+	conf_errors_fini(&errors);
+	ck_assert_int_eq(unsetenv("YAML_TREE_TEST"), 0);
+	ck_assert_int_eq(yaml_tree_load("env:YAML_TREE_TEST", &errors, &root), -EINVAL);
+	ck_assert_str_eq(conf_error_text(&errors, 0),
+			 "env:YAML_TREE_TEST: found no such variable in the environment; expected "
+			 "one whose value is the configuration");
+	conf_errors_fini(&errors);
+}
+END_TEST
+
+START_TEST(short_tags_of_templates_are_written_out_at_their_place)
+{
+	static const char text[] = "a: !Ref b\nc: !Sub [\"x\\ny\", {d: !GetAtt e.f}]\n";
+	struct conf_errors errors = {0};
+	struct node *root = NULL;
+
+	ck_assert_int_eq(yaml_tree_parse_template("f", text, strlen(text), &errors, &root), 0);
+	const struct node *sub = node_get(node_get(root, "c"), "Fn::Sub");
+
+	ck_assert_str_eq(node_get_text(node_get(root, "a"), "Ref"), "b");
+	expect_place(&node_get(root, "a")->where, 1, 4);
+	ck_assert_str_eq(sub->children[0]->text, "x\ny");
+	ck_assert_str_eq(node_get_text(node_get(sub->children[1], "d"), "Fn::GetAtt"), "e.f");
+	node_free(root);
+	conf_errors_fini(&errors);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -245,6 +286,8 @@ int main(void)
 		breadth_is_limited,
 		size_is_limited,
 		unreadable_files_are_errors_too,
+		the_environment_is_a_place_for_a_file,
+		short_tags_of_templates_are_written_out_at_their_place,
 	};
 
 	return run_tests("yaml_tree", tests, COUNT(tests));

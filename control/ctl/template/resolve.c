@@ -4,7 +4,7 @@
  * from the inside, by parameters (their defaults, or what was given), Mappings and Conditions.
  *
  * Failure modes: what depends on more than that is not known, and so is what is nested deeper than
- * anybody writes, which ends conditions that lead to themselves.
+ * anybody writes or takes too many steps, which ends conditions that lead to themselves.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,11 +15,13 @@
 #include "proxy/base/conf/yaml_tree.h"
 
 #define NESTED_MAX 16
+#define STEPS_MAX  10000 /* for one value: conditions may name others, many times over */
 
 struct resolving {
 	const struct template *template;
 	const struct node *variables; /* of the innermost Fn::Sub, or NULL */
 	unsigned depth;
+	unsigned *steps; /* that are left */
 };
 
 static bool resolve(struct resolving state, const struct node *value, char *ret_text);
@@ -30,6 +32,15 @@ static bool copy(const char *text, size_t length, char *ret_text)
 		return false;
 	memcpy(ret_text, text, length);
 	ret_text[length] = '\0';
+	return true;
+}
+
+/* One step deeper, unless that leads too far. */
+static bool descend(struct resolving *state)
+{
+	if (state->depth++ == NESTED_MAX || *state->steps == 0)
+		return false;
+	--*state->steps;
 	return true;
 }
 
@@ -104,7 +115,7 @@ static bool resolve_sub(struct resolving state, const struct node *sub, char *re
 				return false;
 			p = end + 1;
 		}
-		if (!copy(value, strlen(value), value) || used + strlen(value) >= TEMPLATE_TEXT)
+		if (used + strlen(value) >= TEMPLATE_TEXT)
 			return false;
 		used += (size_t)sprintf(ret_text + used, "%s", value);
 	}
@@ -151,7 +162,7 @@ static int condition(struct resolving state, const struct node *value)
 					  ? value->children[0]
 					  : NULL;
 
-	if (!only || state.depth++ == NESTED_MAX)
+	if (!only || !descend(&state))
 		return -1;
 	if (strcmp(only->name, "Condition") == 0 && only->kind == NODE_SCALAR)
 		return named_condition(state, only->text);
@@ -178,7 +189,7 @@ static bool resolve_if(struct resolving state, const struct node *parts, char *r
 
 static bool resolve(struct resolving state, const struct node *value, char *ret_text)
 {
-	if (!value || state.depth++ == NESTED_MAX)
+	if (!value || !descend(&state))
 		return false;
 	if (value->kind == NODE_SCALAR)
 		return copy(value->text, strlen(value->text), ret_text);
@@ -197,7 +208,9 @@ static bool resolve(struct resolving state, const struct node *value, char *ret_
 
 bool template_text(const struct template *template, const struct node *value, char *ret_text)
 {
-	return resolve((struct resolving){.template = template}, value, ret_text);
+	unsigned steps = STEPS_MAX;
+
+	return resolve((struct resolving){.template = template, .steps = &steps}, value, ret_text);
 }
 
 bool template_number(const struct template *template, const struct node *value,
