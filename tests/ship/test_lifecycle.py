@@ -9,19 +9,17 @@ import threading
 import pytest
 from harness.address import connect, free_address, text
 from harness.admin import Doors
-from harness.nlb import CUT_UNHEALTHY, DELAY, DRAIN_UNHEALTHY, ENDPOINT, SOURCES, SUBNET
+from harness.nlb import ENDPOINT, SOURCES, SUBNET
 from harness.peers import echo, read_all, read_exactly
 from harness.proxyproto import read_header
 from harness.wait import eventually
+from templates import Template
 
-# As cloudformation/nlb.yaml has them; its times, scaled down like those of the nodes below.
-TEMPLATE = {
-    "proxy_protocol_v2.enabled": "true",
-    CUT_UNHEALTHY: "false",
-    DRAIN_UNHEALTHY: "120",
-    DELAY: "120",
-}
+TEMPLATE = Template("nlb.yaml").attributes(
+    "AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupAttributes"
+)
 WITH_DEFAULTS = {"proxy_protocol_v2.enabled": "true"}
+# The template's are a minute and more, which its attributes have to exceed; for a test, less will do.
 TIMES = {"lame_duck": "500ms", "lame_duck_quiet": "3s", "lame_duck_max": "40s", "drain_timeout": "40s"}
 SAID_BY_PEERS = {"client_fin", "backend_fin"}
 

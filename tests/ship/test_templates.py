@@ -12,7 +12,6 @@ import subprocess
 import pytest
 import yaml
 from templates import NAMES, ROOT, Template
-from test_lifecycle import TEMPLATE as SIMULATED
 
 HERE = pathlib.Path(__file__).parent
 BUILD = pathlib.Path(os.environ["SLUICE_BIN"]).parent
@@ -305,10 +304,3 @@ def test_an_ingress_sidecar_may_do_nothing_but_write_its_figures():
 @pytest.mark.parametrize("name", SCRIPTED)
 def test_shellcheck_finds_nothing_in_the_script(write, name):
     assert run("shellcheck", write("script", Template(name).script())).stdout == ""
-
-
-def test_the_simulated_load_balancer_has_the_attributes_of_the_template():
-    found = Template("nlb.yaml").attributes(
-        "AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupAttributes")
-    for key, value in SIMULATED.items():
-        assert key in found and (value.isdigit() or found[key] == value), key
