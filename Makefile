@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sluice. `make help` lists what can be asked of it; V=1 shows the commands, CI=1 adds -Werror.
-BUILD     ?= build
+ARCH      ?=
+BUILD     ?= build$(ARCH:%=/%)
 PREFIX    ?= /usr/local
 LISTEN    ?= 127.0.0.1:8080
 ADMIN     ?=
@@ -18,10 +19,23 @@ endif
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
 
+# ARCH=arm64 builds on this machine for another (what Debian calls it), with its libraries beside ours.
+GNU_arm64  := aarch64-linux-gnu
+QEMU_arm64 := qemu-aarch64-static
+ifneq ($(ARCH),)
+ifeq ($(GNU_$(ARCH)),)
+$(error ARCH=$(ARCH) is not known; there is ARCH=arm64)
+endif
+CC := $(if $(filter default,$(origin CC)),$(GNU_$(ARCH))-gcc,$(CC))
+AR := $(GNU_$(ARCH))-ar
+endif
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wformat=2 -Wundef -Wvla -Wno-unused-parameter $(if $(CI),-Werror)
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
-            $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+            $(if $(filter x86_64-%,$(MACHINE)),-fcf-protection) \
+            $(if $(filter aarch64-%,$(MACHINE)),-mbranch-protection=standard)
 # Sanitizers bring their own checks of the stack and of libc calls; ours would hide theirs.
 GUARD    := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,$(HARDEN))
 COMPILE   = $(CC) -std=gnu11 -D_GNU_SOURCE -pthread -fPIE -I. -I$(BUILD)/skel $(OPT) $(WARNINGS) $(GUARD) $(CFLAGS) -MMD -MP
@@ -110,7 +124,7 @@ fuzz: | $(BUILD)/.deps-fuzz ## libFuzzer, FUZZ_TIME=60 seconds for each target
 	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_TIME) $(FUZZ)
 fuzzers: $(FUZZ:%=$(BUILD)/bin/%)
 
-lint: $(SKELETON) | $(BUILD)/.deps-lint ## layers, sources, format, cppcheck, clang-tidy, shellcheck
+lint: $(SKELETON) | $(BUILD)/.deps-lint ## layers, sources, format, kernel programs, cppcheck, clang-tidy, shellcheck
 	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run all
 
 format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout of every C file
@@ -131,7 +145,7 @@ help:
 # --- how things are made -------------------------------------------------------------------------
 # A group of packages is looked for once per build directory, and again when the list changes.
 $(BUILD)/.deps-%: tests/deps
-	@tests/deps $* && mkdir -p $(@D) && touch $@
+	@tests/deps $* $(ARCH) && mkdir -p $(@D) && touch $@
 
 # ThreadSanitizer of GCC 12 cannot place its shadow under today's address space randomisation.
 UNRANDOM := $(if $(findstring thread,$(SANITIZE)),$(if $(shell setarch -R true 2>&1),,setarch -R))
@@ -143,7 +157,8 @@ TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUIL
             SLUICE_HASTEN_BIN="$(abspath $(BUILD)/hasten/sluice-control)" \
             SLUICE_DELAY_BIN="$(abspath $(BUILD)/delay/sluice)" \
             SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
-            BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(UNRANDOM)" \
+            BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(strip $(UNRANDOM) $(QEMU_$(ARCH)))" \
+            $(if $(ARCH),SLUICE_EMULATED="$(QEMU_$(ARCH))" SLUICE_PATIENCE=4) \
             $(if $(SANITIZE),SLUICE_SANITIZE="$(SANITIZE)" SLUICE_SECCOMP=off SLUICE_PATIENCE=4) \
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 

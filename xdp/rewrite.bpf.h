@@ -105,13 +105,13 @@ static __always_inline __u64 placed(__u64 sum, __u32 at)
 	return at & 1 ? (__u16)(folded << 8 | folded >> 8) : folded;
 }
 
-static __always_inline __u64 strip(__u8 *option, __u32 at, __u32 length)
+/* Unrolled, as Linux before 6.2 takes no loop whose end falls through into its head. */
+static __always_inline __u64 strip_time(__u8 *option, __u32 at)
 {
 	__u64 sum = 0;
 
+#pragma unroll
 	for (__u32 i = 0; i < 10; i++) {
-		if (i >= length)
-			break;
 		/* Each byte by itself, at its own parity. */
 		__u16 before = (at + i) & 1 ? option[i] << 8 : option[i];
 		__u16 after = (at + i) & 1 ? OPTION_NOP << 8 : OPTION_NOP;
@@ -157,7 +157,7 @@ static long walk_option(__u32 round, void *unused)
 				sum += shift_bytes(option + 6, options->tsecr_delta);
 			options->sum += placed(sum, at);
 		} else if (options->flags & FLOW_STRIP_TIMESTAMPS) {
-			options->sum += strip(option, at, length);
+			options->sum += strip_time(option, at);
 		}
 	} else if (*option == OPTION_SACK && !((length - 2) & 7)) {
 		__u64 sum = 0;

@@ -283,7 +283,7 @@ static void *worker_main(void *arg)
 	pin(worker->conf.cpu);
 	if (worker->conf.own_fds)
 		worker->own_fds = take_own_fds(worker);
-	worker->counts.sys_calls = sys_calls;
+	__atomic_store_n(&worker->counts.sys_calls, sys_calls, __ATOMIC_RELEASE);
 	seed_random(&worker->sessions);
 	err = open_resources(worker);
 	if (!err)

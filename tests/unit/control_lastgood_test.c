@@ -183,6 +183,7 @@ END_TEST
 START_TEST(a_file_of_another_pool_source_or_meaning_is_not_used)
 {
 	struct target_set *set = NULL;
+	const char *from;
 
 	save("a=10.0.0.1:80");
 	ck_assert_int_eq(load(KEY, "web", "ecs", &set), -EINVAL);
@@ -190,7 +191,8 @@ START_TEST(a_file_of_another_pool_source_or_meaning_is_not_used)
 	save("a=10.0.0.1:80");
 	ck_assert_int_eq(load(KEY, "api", "ec2", &set), -EINVAL);
 	save("a=10.0.0.1:80");
-	ck_assert_int_eq(rename(path_of(KEY ".set"), strdupa(path_of(OTHER ".set"))), 0);
+	from = strdupa(path_of(KEY ".set")); /* the next call overwrites it */
+	ck_assert_int_eq(rename(from, path_of(OTHER ".set")), 0);
 	ck_assert_int_eq(load(OTHER, "api", "ecs", &set), -EINVAL);
 	ck_assert_ptr_null(set);
 }
