@@ -95,7 +95,7 @@ static __always_inline __u64 sum_header(struct __sk_buff *skb, bool ipv6,
 	if (!scratch || length > HEADER_MAX)
 		return 0;
 	__builtin_memset(scratch->bytes, 0, sizeof(scratch->bytes));
-	if (bpf_skb_load_bytes(skb, TCP_AT(ipv6), scratch->bytes, length))
+	if (bpf_skb_load_bytes(skb, TCP_AT(ipv6), scratch->bytes, bounded(length)))
 		return 0;
 	return (__u64)bpf_csum_diff(NULL, 0, (__be32 *)scratch->bytes, sizeof(scratch->bytes), 0);
 }

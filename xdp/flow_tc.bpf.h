@@ -104,6 +104,7 @@ static __always_inline bool rewrite_other_options(struct __sk_buff *skb, __u32 a
 
 	if (!options || !length || length > OPTIONS_MAX)
 		return false;
+	length = bounded(length);
 	if (bpf_skb_load_bytes(skb, at, options->bytes, length))
 		return false;
 	*sum += walk_options(options, segment->flow, length);

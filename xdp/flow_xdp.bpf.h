@@ -19,6 +19,7 @@ static __always_inline bool rewrite_other_options_xdp(struct xdp_md *ctx, __u32 
 
 	if (!options || !length || length > OPTIONS_MAX)
 		return false;
+	length = bounded(length);
 	if (bpf_xdp_load_bytes(ctx, at, options->bytes, length))
 		return false;
 	*sum += walk_options(options, segment->flow, length);
