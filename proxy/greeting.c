@@ -10,6 +10,7 @@
 #include "proxy/greeting.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,15 @@ static struct greeting *greeting_new(const struct proxyproto *header)
 	keep_addr(&header->source, &at, &greeting->source);
 	keep_addr(&header->destination, &at, &greeting->destination);
 	return greeting;
+}
+
+struct greeting *greeting_remember(const struct addr *source, const struct addr *destination,
+				   const char *vpce)
+{
+	struct proxyproto header = {.source = *source, .destination = *destination};
+
+	snprintf(header.vpce, sizeof(header.vpce), "%s", vpce);
+	return greeting_new(&header);
 }
 
 void greeting_free(struct greeting *greeting)

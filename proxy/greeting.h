@@ -46,4 +46,8 @@ enum greeting_result greeting_look(int fd, enum proxy_accept mode, bool ended,
 				   uint8_t buffer[GREETING_BUFFER],
 				   struct greeting_found *ret_found);
 
+/* One that another process heard. NULL without memory. */
+struct greeting *greeting_remember(const struct addr *source, const struct addr *destination,
+				   const char *vpce);
+
 void greeting_free(struct greeting *greeting); /* accepts NULL */

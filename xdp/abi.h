@@ -94,15 +94,15 @@ struct flow {
 
 	/* What happened: the program's alone. */
 	__u32 peer_fin_end;
-	__u32 last_ack;    /* the highest that arrived */
-	__u32 seq_end;     /* the highest that arrived, FIN included */
-	__u32 last_window; /* as arrived, scaled: what this leg's peer offers */
-	__u32 edge;        /* what this leg's peer may send up to, as it was told */
-	__u32 mtu_seen;    /* of an ICMP "fragmentation needed", 0: none */
-	__u32 clock_sent;  /* the highest TSval that left, 0: none */
-	__u32 told_ack;    /* FLOW_KERNEL_PENDING: the highest acknowledgement that was sent on */
-	__u32 reserved;
-	__u64 last_ns; /* bpf_ktime_get_ns() of the last packet */
+	__u32 last_ack;     /* the highest that arrived */
+	__u32 seq_end;      /* the highest that arrived, FIN included */
+	__u32 last_window;  /* as arrived, scaled: what this leg's peer offers */
+	__u32 edge;         /* what this leg's peer may send up to, as it was told */
+	__u32 mtu_seen;     /* of an ICMP "fragmentation needed", 0: none */
+	__u32 clock_sent;   /* the highest TSval that left, 0: none */
+	__u32 told_ack;     /* FLOW_KERNEL_PENDING: the highest acknowledgement that was sent on */
+	__u32 kernel_clock; /* likewise: the highest TSval that the kernel sent where this leaves */
+	__u64 last_ns;      /* bpf_ktime_get_ns() of the last packet */
 	__u64 packets;
 	__u64 bytes; /* how far seq_end went, roughly: see flow_look() */
 	__u64 held;  /* packets dropped while FLOW_HOLD */
@@ -174,6 +174,14 @@ struct snapshot_tcp {
 	__u32 segs_in;
 };
 
+/* An address as a PROXY header gave it. */
+struct flow_note_address {
+	__be32 words[4];
+	__be16 port;
+	__u8 version; /* 4 or 6; 0: none */
+	__u8 reserved;
+};
+
 /* What is remembered of a session beside its flows, by the index of its first flow: enough for its
  * line in the flow log, and to find its pool, target and limits again after a restart. */
 struct flow_note {
@@ -192,6 +200,9 @@ struct flow_note {
 	char listener[64];
 	char pool[64];
 	char target[320]; /* its identity: id and address */
+	struct flow_note_address proxy_source;
+	struct flow_note_address proxy_destination;
+	char vpce[64];
 };
 
 /* --- the guard at the door: what arrives for our listeners, and nothing else, is looked at --- */
@@ -295,6 +306,7 @@ struct guard_interface {
 	__u16 mss6;
 };
 
+_Static_assert(sizeof(struct flow_note_address) == 20, "no hidden padding");
 _Static_assert(sizeof(struct guard_gate) == 48, "no hidden padding");
 _Static_assert(sizeof(struct guard_bind) == 20, "no hidden padding");
 _Static_assert(sizeof(struct guard_source) == 16, "no hidden padding");

@@ -56,6 +56,11 @@ struct flow_setup {
 int flow_open(const struct flow_setup *conf, struct flow_engine **ret_engine, char *ret_problem,
 	      size_t size);
 
+/* What other versions of this program pinned below `path` cannot be read: it is unpinned, and with
+ * it its flows end; whoever sends on one is reset by the kernel. Returns the version, or 0: nothing
+ * was there. */
+int flow_drop_others(const char *path);
+
 /* Detach and unpin; or leave all as it is for the next process. */
 void flow_close(struct flow_engine *engine, bool leave);
 
@@ -78,14 +83,15 @@ enum flow_refusal {
 	FLOW_BUSY, /* something is queued, unsent or out of order: later perhaps */
 	FLOW_MSS,  /* what one side sends would not fit the other */
 	FLOW_ECN,
-	FLOW_CLOCK,  /* microsecond timestamps */
-	FLOW_SIGNED, /* MD5 or AO */
-	FLOW_FAMILY, /* IPv4 on one leg and IPv6 on the other; Unix sockets */
-	FLOW_ROUTE,  /* no way out, or an interface that has no program */
-	FLOW_FULL,   /* no slot */
-	FLOW_TUPLE,  /* the tuple is in use: an older flow's last minute */
-	FLOW_ERROR,  /* a system call failed */
-	FLOW_DOUBT,  /* the fast path is not trusted any more: an anomaly was seen */
+	FLOW_CLOCK,             /* microsecond timestamps */
+	FLOW_SIGNED,            /* MD5 or AO */
+	FLOW_TIMESTAMPS_DIFFER, /* who was promised them drops what has none: RFC 7323, 3.2 */
+	FLOW_FAMILY,            /* IPv4 on one leg and IPv6 on the other; Unix sockets */
+	FLOW_ROUTE,             /* no way out, or an interface that has no program */
+	FLOW_FULL,              /* no slot */
+	FLOW_TUPLE,             /* the tuple is in use: an older flow's last minute */
+	FLOW_ERROR,             /* a system call failed */
+	FLOW_DOUBT,             /* the fast path is not trusted any more: an anomaly was seen */
 	FLOW_REFUSALS
 };
 
@@ -162,7 +168,10 @@ void flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret
 void flow_hold(struct flow_engine *engine, uint32_t index);
 void flow_resume(struct flow_engine *engine, uint32_t index);
 
-/* After flow_grace(): all that was sent is acknowledged end to end, no FIN or RST went by. */
+/* A FIN or RST went by: it does not become sockets any more. */
+bool flow_has_ended(struct flow_engine *engine, uint32_t index);
+
+/* After flow_grace(): all that was sent is acknowledged end to end, and it has not ended. */
 bool flow_is_quiet(struct flow_engine *engine, uint32_t index);
 
 /* What a leg's socket needs to be made anew, in this or another process. */
@@ -172,8 +181,10 @@ struct flow_tomb {
 	struct snapshot_tcp snapshot; /* options, scales, windows as of promotion */
 };
 
-/* Two established sockets with the sequence numbers that the flow has reached. The old fds must be
- * closed before. 0 or -errno, then the flow is still held and must be resumed over buried ones:
+/* Two established sockets where the peers have acknowledged each other's bytes; what is behind that
+ * they send again. It need not be quiet, but each must have had the time to acknowledge what it got
+ * before the hold: a socket drops what acknowledges bytes that it does not know. The old fds must
+ * be closed before. 0 or -errno, then the flow is still held and must be resumed over buried ones:
  * flow_rebury(). */
 int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2],
 		 int ret_fds[2]);
@@ -211,6 +222,9 @@ int flow_move_in(struct flow_engine *engine, const char *path);
 
 /* Remove it, and end both connections with RST, whatever sockets of the dead there still are. */
 void flow_reset(struct flow_engine *engine, uint32_t index, const struct flow_tomb tombs[2]);
+
+/* RST to both, for what flow_at() was before flow_remove(). */
+void flow_reset_pair(const struct flow pair[2], const struct flow_tomb tombs[2]);
 
 /* Its end was told to whoever counts and logs. */
 void flow_told(struct flow_engine *engine, uint32_t index);

@@ -209,6 +209,59 @@ static __always_inline bool tell_kernel(struct __sk_buff *skb, const struct segm
 	return put_back(skb, ipv6, &kept);
 }
 
+/* --- clocks: none that leaves may be behind one that left before --- */
+
+/* Linux's own layout: the options begin with the timestamps. */
+static __always_inline __be32 *clock_of(struct tcphdr *tcp, void *end, __u32 options)
+{
+	__be32 *time = (__be32 *)(tcp + 1);
+
+	if (options < 12 || (void *)(time + 3) > end || time[0] != bpf_htonl(NOPS_TIME))
+		return NULL;
+	return &time[1];
+}
+
+/* Its sender's clock is slower than the kernel's, which was seen on the same connection: from now
+ * on it is shown ahead by as much as it takes, and what is echoed of it is taken back likewise. */
+static __always_inline void catch_up(struct __sk_buff *skb, const struct segment *segment,
+				     bool ipv6)
+{
+	struct tcphdr *tcp = (void *)(long)skb->data + TCP_AT(ipv6);
+	void *end = (void *)(long)skb->data_end;
+	struct flow *flow = segment->flow;
+	__be32 *clock;
+	__u32 behind;
+
+	if ((void *)(tcp + 1) > end || !segment->believed || !flow->kernel_clock ||
+	    !(flow->flags & FLOW_TIMESTAMPS))
+		return;
+	clock = clock_of(tcp, end, segment->options);
+	if (!clock)
+		return;
+	behind = flow->kernel_clock - (bpf_ntohl(*clock) + flow->tsval_delta);
+	if (!is_after(behind, 0))
+		return;
+	flow->tsval_delta += behind;
+	segment->other->tsecr_delta -= behind;
+}
+
+/* What the kernel sends on a flow's way out. Returns what raising its clock adds to a sum. */
+static __always_inline __u64 raise_clock(struct tcphdr *tcp, void *end,
+					 const struct segment *segment)
+{
+	struct flow *leaving = segment->other;
+	__be32 *clock = clock_of(tcp, end, segment->options);
+	__u64 sum = 0;
+
+	if (!clock)
+		return 0;
+	if (leaving->clock_sent && is_after(leaving->clock_sent, bpf_ntohl(*clock)))
+		sum = shift(clock, leaving->clock_sent - bpf_ntohl(*clock));
+	if (!leaving->kernel_clock || is_after(bpf_ntohl(*clock), leaving->kernel_clock))
+		leaving->kernel_clock = bpf_ntohl(*clock);
+	return sum;
+}
+
 /* A segment of a flow that is not settled: the mark is where its socket is by now. User space sets
  * it too, but knows later. */
 static __always_inline void raise_mark(struct flow *flow, const struct own_socket *own)

@@ -220,7 +220,10 @@ static __always_inline int splice(struct __sk_buff *skb, bool ipv6)
 	if (!tell_kernel(skb, &segment, &own, ipv6) ||
 	    !can_leave(&segment, is_oversized(skb, &segment)))
 		return TC_DROP;
-	note_told(&segment);
+	if (segment.flow->flags & FLOW_KERNEL_PENDING) {
+		note_told(&segment);
+		catch_up(skb, &segment, ipv6);
+	}
 	note_segment(&segment);
 	return rewrite(skb, &segment, ipv6) ? leave(skb, segment.flow) : TC_DROP;
 }
@@ -259,17 +262,20 @@ static __always_inline void note_sent(const struct tcphdr *tcp, const struct seg
 
 /* What the kernel still owes its peer carries an acknowledgement from before packets were
  * translated; one that is too old makes a peer drop the segment, data and all (RFC 5961, 5.2). So
- * it says what the other peer has acknowledged since. */
+ * it says what the other peer has acknowledged since; and is not older than what was translated. */
 static __always_inline void freshen(struct __sk_buff *skb, struct tcphdr *tcp,
 				    const struct segment *segment, bool ipv6)
 {
+	__u64 sum = raise_clock(tcp, (void *)(long)skb->data_end, segment);
 	__u32 ack = fresh_ack(segment);
 	__be32 before = tcp->ack_seq;
 
-	if (!tcp->ack || !is_after(ack, bpf_ntohl(before)))
-		return;
-	tcp->ack_seq = bpf_htonl(ack);
-	fix_own_checksum(skb, tcp, checksum_kind(skb), ipv6, changed(before, tcp->ack_seq));
+	if (tcp->ack && is_after(ack, bpf_ntohl(before))) {
+		tcp->ack_seq = bpf_htonl(ack);
+		sum += changed(before, tcp->ack_seq);
+	}
+	if (sum)
+		fix_own_checksum(skb, tcp, checksum_kind(skb), ipv6, sum);
 }
 
 static __always_inline int guard(struct __sk_buff *skb, bool ipv6)

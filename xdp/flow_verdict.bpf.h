@@ -249,8 +249,7 @@ static __always_inline void note_told(const struct segment *segment)
 {
 	struct flow *flow = segment->flow;
 
-	if (flow->flags & FLOW_KERNEL_PENDING && segment->believed && !segment->rst &&
-	    is_after(segment->ack, flow->told_ack))
+	if (segment->believed && !segment->rst && is_after(segment->ack, flow->told_ack))
 		flow->told_ack = segment->ack;
 }
 

@@ -38,6 +38,13 @@ void metrics_offload(struct exposition *out, const struct admin_ops *ops)
 	for (size_t i = 0; i < OFFLOAD_COUNTS; i++)
 		exposition_single(out, metrics[i].name, "counter", metrics[i].help,
 				  counts.counts[i]);
+	exposition_metric(out, "sluice_offload_doubted", "gauge",
+			  "1: nothing is promoted until a restart, for this reason.");
+	for (unsigned i = 0; i < OFFLOAD_DOUBTS; i++) {
+		exposition_sample(out, "");
+		exposition_label(out, "why", offload_doubt_names[i]);
+		exposition_integer(out, counts.doubts >> i & 1);
+	}
 	exposition_metric(out, "sluice_offload_refusals_total", "counter",
 			  "Offers that came to nothing, by reason.");
 	for (size_t i = FLOW_FINE + 1; i < FLOW_REFUSALS; i++) {

@@ -85,6 +85,16 @@ static json_t *rates_json(const struct admin_rates *rates)
 		   {"client_sent_bytes_per_s", json_integer((json_int_t)rates->client_sent_bytes)});
 }
 
+static json_t *doubts_json(uint32_t doubts)
+{
+	json_t *names = json_array();
+
+	for (unsigned i = 0; i < OFFLOAD_DOUBTS; i++)
+		if (doubts & 1u << i)
+			json_array_append_new(names, json_string(offload_doubt_names[i]));
+	return names;
+}
+
 /* null where there is none: it was not asked for, or cannot be had. */
 static json_t *offload_json(struct desk *desk)
 {
@@ -100,6 +110,7 @@ static json_t *offload_json(struct desk *desk)
 		jot_object(pairs, OFFLOAD_COUNTS),
 		JOT({"open", json_integer((json_int_t)counts.open)},
 		    {"limit", json_integer((json_int_t)counts.limit)},
+		    {"doubts", doubts_json(counts.doubts)},
 		    {"refusals", jot_counts(flow_refusal_names, counts.refusals, FLOW_REFUSALS)}));
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/log.h"
 #include "proxy/offload/internal.h"
 #include "proxy/offload/pinning.h"
 
@@ -118,6 +119,17 @@ static void on_session(void *context, uint32_t index, enum flow_found what,
 	hand_over(adoption, grave, ticket);
 }
 
+void keeper_drop_others(const char *path)
+{
+	int version = flow_drop_others(path);
+
+	if (version)
+		log_event(LOG_WARN, "offload_not_adopted",
+			  "path=%s version=%d own_version=%d text=\"another version of sluice left "
+			  "connections there that this one cannot read: they end\"",
+			  path, version, ABI_VERSION);
+}
+
 void keeper_adopt(struct offload *offload)
 {
 	struct adoption adoption = {.offload = offload, .until_us = clock_us() + DYING_US};
@@ -125,8 +137,10 @@ void keeper_adopt(struct offload *offload)
 
 	if (!offload->pins)
 		return;
-	while ((estate = pinning_next_estate(offload->pins)))
-		if (flow_move_in(offload->engine, estate) >= 0)
+	while ((estate = pinning_next_estate(offload->pins))) {
+		keeper_drop_others(estate);
+		if (flow_move_in(offload->engine, estate) != -EINVAL)
 			pinning_drop_estate(offload->pins);
+	}
 	flow_adopt(offload->engine, on_session, &adoption);
 }

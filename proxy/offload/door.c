@@ -144,6 +144,9 @@ static void try_to_settle(struct offload_door *door, struct offload_ticket *tick
 	if (!ready && !is_past(ticket))
 		return;
 	door->owner.complete(ticket->owner, &ticket->note);
+	/* Should they not arrive, the kernel closes them: not as if the peers had said all. */
+	for (unsigned leg = 0; leg < 2; leg++)
+		offload_end_by_reset(ticket->fds[leg]);
 	tell(door, OFFLOAD_BURY, ticket, ticket->fds);
 	list_remove(&ticket->link);
 	ticket->phase = OFFLOAD_GONE;

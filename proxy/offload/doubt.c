@@ -3,8 +3,11 @@
  * The keeper doubts what it sees: some flows every second, and whether the program could tell what
  * happened. What a stranger can send does not bring figures into contradiction (the program
  * believes no acknowledgement of what was not sent), so one that does is the kernel's mistake or
- * ours, and nothing more is promoted while this process lives. What is promoted already stays as it
- * is: it cannot be asked back by figures that are wrong.
+ * ours: nothing more is promoted while this process lives, and what was promoted is asked back,
+ * each session once, to stay on its relay.
+ *
+ * Failure modes: a session of which one side has finished, or whose figures are the wrong ones, may
+ * not be had back; it goes on as it is.
  */
 #include "proxy/base/log.h"
 #include "proxy/offload/internal.h"
@@ -24,7 +27,8 @@ static void doubt(struct offload *offload, enum offload_doubt why)
 
 	if (!(atomic_fetch_or_explicit(&offload->doubts, bit, memory_order_relaxed) & bit))
 		log_event(LOG_ERROR, "offload_doubted",
-			  "why=%s text=\"no more sessions are promoted until a restart\"",
+			  "why=%s text=\"sessions come back, and no more are promoted until a "
+			  "restart\"",
 			  offload_doubt_names[why]);
 }
 
@@ -37,12 +41,17 @@ static bool is_contradictory(const struct flow *flow, const struct flow *other)
 	return (int32_t)(acked - sent) > 0;
 }
 
-static void look_at(struct offload *offload, const struct grave *grave)
+static void look_at(struct offload *offload, struct grave *grave)
 {
 	const struct flow *pair = flow_at(offload->engine, grave->index);
 
 	if (grave->state != GRAVE_BURIED)
 		return;
+	if (offload->doubts && !grave->odd && grave->ticket) {
+		grave->odd = true;
+		keeper_recall(offload, grave->index, grave->ticket, false);
+		return;
+	}
 	if (is_contradictory(&pair[0], &pair[1]) || is_contradictory(&pair[1], &pair[0]))
 		doubt(offload, OFFLOAD_DOUBT_FIGURES);
 }

@@ -130,6 +130,9 @@ void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticke
 void keeper_on_hold_timer(struct timer *timer);
 void keeper_reset_all(struct offload *offload); /* nobody will look after them any more */
 
+/* adopt.c: what another version left at `path` ends, and is told. */
+void keeper_drop_others(const char *path);
+
 /* adopt.c: on the keeper's thread, in its own table of fds, before anything else. */
 void keeper_adopt(struct offload *offload);
 
@@ -144,6 +147,9 @@ void keeper_see_end(struct offload *offload, struct grave *grave);
 
 /* It is over, and its tuples are not to be used again for a while. */
 void keeper_linger(struct offload *offload, struct grave *grave);
+
+/* Whoever closes it, it ends with RST; in repair, silently still. */
+void offload_end_by_reset(int fd);
 
 /* Close with RST. */
 void offload_reset(int fd);

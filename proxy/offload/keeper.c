@@ -197,6 +197,7 @@ static int open_pinned_flows(struct offload *offload, char *problem, size_t size
 		snprintf(problem, size, "%s: %s", offload->conf.pin_path, strerror(-err));
 		return err;
 	}
+	keeper_drop_others(pinning_path(offload->pins));
 	err = open_flows(offload, problem, size);
 	if (!err || !pinning_are_inherited(offload->pins))
 		return err;

@@ -3,9 +3,10 @@
  * The keeper gives sessions back: their packets are held (who sent them sends them again), and when
  * everything that went by is acknowledged the sockets are made anew and go to the worker.
  *
- * Failure modes: bytes keep being under way (BUSY after HOLD_US, the flow goes on), sockets cannot
- * be made (the same, over sockets that keep the place). To abort needs no quiet: the sockets are
- * made as things stand, and closed with RST.
+ * Failure modes: bytes keep being under way (BUSY after HOLD_US, the flow goes on; one that cannot
+ * be translated any more comes back as far as its bytes are acknowledged), sockets cannot be made
+ * (the same, over sockets that keep the place). To abort needs no quiet: the sockets are made as
+ * things stand, and closed with RST; without any, the flow is gone all the same.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,15 +14,21 @@
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
 
-#define HOLD_US (200 * US_PER_MS)
-#define BATCH   512 /* at once */
-#define HOLD_MS 2
+#define HOLD_US     (200 * US_PER_MS)
+#define ODD_HOLD_US (400 * US_PER_MS) /* longer than a peer waits before it sends again */
+#define BATCH       512               /* at once */
+#define HOLD_MS     2
 
-void offload_reset(int fd)
+void offload_end_by_reset(int fd)
 {
 	struct linger abort = {.l_onoff = 1, .l_linger = 0};
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+void offload_reset(int fd)
+{
+	offload_end_by_reset(fd);
 	close(fd);
 }
 
@@ -44,9 +51,10 @@ static void rebuild(struct offload *offload, struct grave *grave)
 	struct offload_message message = {
 		.op = OFFLOAD_BACK, .ticket = grave->ticket, .odd = grave->odd};
 	int fds[2];
+	int err = flow_rebuild(offload->engine, grave->index, grave->tombs, fds);
 
 	grave->leaving = false;
-	if (flow_rebuild(offload->engine, grave->index, grave->tombs, fds)) {
+	if (err && !grave->aborting) {
 		if (!flow_rebury(offload->engine, grave->index, grave->tombs, fds))
 			grave->row = cellars_keep(offload->cellars, fds);
 		stay(offload, grave);
@@ -64,6 +72,8 @@ static void rebuild(struct offload *offload, struct grave *grave)
 	}
 	message.op = OFFLOAD_OVER;
 	keeper_tell(offload, grave->worker, &message, NULL);
+	if (err)
+		return; /* the kernel knows nobody there: it answers what comes with RST */
 	offload_reset(fds[0]);
 	offload_reset(fds[1]);
 }
@@ -74,10 +84,19 @@ static bool is_taking(const struct offload *offload, const struct grave *grave)
 	return grave->aborting || list_empty(&offload->sides[grave->worker].outbox.waiting);
 }
 
+/* What cannot be translated is not acknowledged, so such a flow is never quiet. By now each peer
+ * has sent again what it lacks an answer to, and with it has acknowledged what it got itself. */
+static bool must_go_back(const struct offload *offload, const struct grave *grave)
+{
+	return grave->odd && clock_us() >= grave->due_us &&
+	       !flow_has_ended(offload->engine, grave->index);
+}
+
 /* True: its sockets are about to be made anew. */
 static bool try_to_give_back(struct offload *offload, struct grave *grave)
 {
-	if (grave->aborting || flow_is_quiet(offload->engine, grave->index)) {
+	if (grave->aborting || flow_is_quiet(offload->engine, grave->index) ||
+	    must_go_back(offload, grave)) {
 		grave->leaving = true;
 		grave_close(offload, grave);
 		return true;
@@ -129,7 +148,7 @@ void keeper_recall(struct offload *offload, uint32_t index, struct offload_ticke
 		return;
 	flow_hold(offload->engine, grave->index);
 	grave->state = GRAVE_HELD;
-	grave->due_us = clock_us() + HOLD_US;
+	grave->due_us = clock_us() + (grave->odd ? ODD_HOLD_US : HOLD_US);
 	list_remove(&grave->link);
 	list_push_back(&offload->held, &grave->link);
 	if (!timer_is_armed(&offload->hold_timer))

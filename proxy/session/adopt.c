@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/greeting.h"
 #include "proxy/listener_stats.h"
 #include "proxy/pool_state.h"
 #include "proxy/session/internal.h"
@@ -133,6 +134,30 @@ static void take_relays(struct session *session, struct offload_ticket *ticket)
 	}
 }
 
+static struct addr read_address(const struct flow_note_address *note)
+{
+	struct addr addr = {.port = ntohs(note->port)};
+
+	if (note->version == 4) {
+		addr.family = AF_INET;
+		memcpy(&addr.v4, note->words, sizeof(addr.v4));
+	} else if (note->version == 6) {
+		addr.family = AF_INET6;
+		memcpy(&addr.v6, note->words, sizeof(addr.v6));
+	}
+	return addr;
+}
+
+/* Without memory its line in the log says less. */
+static void take_greeting(struct session *session, const struct flow_note *note)
+{
+	struct addr source = read_address(&note->proxy_source);
+	struct addr destination = read_address(&note->proxy_destination);
+
+	if (source.family || note->vpce[0])
+		session->greeting = greeting_remember(&source, &destination, note->vpce);
+}
+
 static void take_note(struct session *session, struct offload_ticket *ticket)
 {
 	const struct flow_note *note = &ticket->note;
@@ -152,6 +177,7 @@ static void take_note(struct session *session, struct offload_ticket *ticket)
 	session->client.peer = ticket->legs.peer[0];
 	session->backend.local = ticket->legs.local[1];
 	session->backend.peer = ticket->legs.peer[1];
+	take_greeting(session, note);
 	take_relays(session, ticket);
 }
 

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from harness.peers import echo, read_all, read_until_reset, reset
+from harness import proxyproto
+from harness.peers import echo, read_all, read_exactly, read_until_reset, reset
+from harness.spliced import exchange
 from harness.survivors import Crowd, Dynasty, PinRoom, Stream, goes_on
 from harness.wait import eventually
 
@@ -63,6 +65,48 @@ def test_an_idle_connection_is_adopted_and_then_used(network, dynasty, serve, fa
     flow = line.proxy.wait_flow(reason="client_fin")
     assert (flow["client_bytes"], flow["backend_bytes"]) == (moved, moved)
     assert flow["client"] == before["client"] and flow["target"] == before["target"]
+    line.stop()
+
+
+def test_what_a_proxy_header_said_is_logged_by_a_successor(dynasty, serve, keep):
+    said = ("203.0.113.9", 4711), ("198.51.100.1", 443)
+    header = proxyproto.v2(*said, proxyproto.vpce("vpce-08d2bf15fac5001c9"))
+    line = dynasty(listener={"proxy_protocol": "required", "trusted": ["10.77.1.0/24"]})
+    server = serve(line)
+    client = keep(line.connect())
+    client.sendall(header + b"hello")
+    backend = keep(server.accept())
+    assert read_exactly(backend, 5) == b"hello"
+    backend.sendall(b"hello")
+    assert read_exactly(client, 5) == b"hello"
+    line.wait_offloaded()
+    line.crash()
+    line.succeed()
+    line.wait_offloaded()
+    client.close()
+    assert read_all(backend) == b""
+    backend.close()
+    flow = line.proxy.wait_flow()
+    assert flow["proxy_source"] == "203.0.113.9:4711"
+    assert flow["proxy_destination"] == "198.51.100.1:443"
+    assert flow["vpce"] == "vpce-08d2bf15fac5001c9"
+    line.stop()
+
+
+def test_what_another_version_left_ends_and_is_told(dynasty, serve, keep):
+    """Its maps have another layout: nobody can count or end what runs by them."""
+    line = dynasty()
+    server = serve(line)
+    client, backend = keep(*line.promote(server))
+    line.crash()
+    line.room.rename("flow-v*", "flow-v1")
+    line.succeed()
+    event = line.proxy.wait_event("offload_not_adopted")
+    assert "version=1" in event.text
+    assert not [pin for pin in line.room.pins() if "flow-v1" in pin]
+    client.sendall(b"is anybody there?")
+    assert read_until_reset(client) == b""
+    exchange(*keep(*line.promote(server)))
     line.stop()
 
 

@@ -3,44 +3,11 @@
 
 import random
 import socket
-import struct
 
 import pytest
+from harness.raw import ACK, ANYWHERE, FIN, PSH, RST, SYN, packet
 from harness.spliced import exchange
 from harness.wait import eventually
-
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-ANYWHERE = 1 << 32
-
-
-def _sum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def packet(source, destination, flags, seq, ack, payload=b"", options=b""):
-    """IPv4 and TCP with right checksums."""
-    hosts = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
-    offset = (20 + len(options)) // 4 << 12
-    body = payload + b"\0" * (len(payload) % 2)
-
-    def tcp(check):
-        return (
-            struct.pack(
-                "!HHIIHHHH",
-                *(source[1], destination[1], seq % ANYWHERE, ack % ANYWHERE),
-                *(offset | flags, 500, check, 0),
-            )
-            + options
-        )
-
-    pseudo = hosts + struct.pack("!HH", 6, 20 + len(options) + len(payload))
-    segment = tcp(_sum(pseudo + tcp(0) + body)) + payload
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 7, 0, 64, 6, 0) + hosts
-    return header + segment
-
 
 @pytest.fixture
 def attacked(splice, serve, keep):

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/xdp_program_rig.h"
 
+static uint32_t answer_clock; /* 0: without timestamps */
+
 /* What our own socket sends to the peer of `leg`. */
 static void build_answer(unsigned leg, bool ipv6, uint8_t flags, size_t payload, uint32_t ack,
 			 struct frame *ret)
@@ -21,6 +23,8 @@ static void build_answer(unsigned leg, bool ipv6, uint8_t flags, size_t payload,
 	uint8_t address[16], *ip, *tcp;
 	size_t size = ipv6 ? 16 : 4;
 
+	if (answer_clock)
+		rig_add_clock(&segment, answer_clock, 1);
 	rig_build(&segment, ret);
 	ck_assert(reference_parse(ret->bytes, ret->length, &layout));
 	tcp = ret->bytes + layout.tcp;
@@ -160,6 +164,26 @@ START_TEST(who_acknowledged_the_end_is_sent_nothing_again)
 }
 END_TEST
 
+START_TEST(its_clock_is_not_behind_what_was_sent_on)
+{
+	static const uint32_t ahead[] = {0, 1, 90000};
+	struct reference_frame layout;
+	struct frame in, out;
+
+	for (size_t i = 0; i < 3; i++) {
+		answer_clock = rig_numbers.our_clock[CLIENT];
+		rig_session(_i != 0, FLOW_KERNEL_PENDING | FLOW_TIMESTAMPS);
+		rig_flows[BACKEND].clock_sent = answer_clock + ahead[i];
+		ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK | PSH, 30, &in, &out), FATE_UP);
+		ck_assert(reference_parse(out.bytes, out.length, &layout));
+		ck_assert_uint_eq(sum_tcp(out.bytes, &layout), 0xffff);
+		ck_assert_uint_eq(read32(out.bytes + layout.tcp + 24), answer_clock + ahead[i]);
+		ck_assert_uint_eq(rig_flows[BACKEND].kernel_clock, answer_clock + ahead[i]);
+	}
+	answer_clock = 0;
+}
+END_TEST
+
 START_TEST(an_acknowledgement_is_never_taken_back)
 {
 	struct frame in, out;
@@ -201,6 +225,7 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, an_acknowledgement_that_was_sent_on_already_is_not_repeated, 0,
 			    2);
 	tcase_add_loop_test(tcase, who_acknowledged_the_end_is_sent_nothing_again, 0, 2);
+	tcase_add_loop_test(tcase, its_clock_is_not_behind_what_was_sent_on, 0, 2);
 	tcase_add_loop_test(tcase, an_acknowledgement_is_never_taken_back, 0, 2);
 	tcase_add_loop_test(tcase, a_truncated_packet_passes, 0, 2);
 }

@@ -39,15 +39,27 @@ void flow_resume(struct flow_engine *engine, uint32_t index)
 		__atomic_store_n(&engine->flows[index + leg].state, FLOW_ACTIVE, __ATOMIC_SEQ_CST);
 }
 
+bool flow_has_ended(struct flow_engine *engine, uint32_t index)
+{
+	const struct flow *pair = &engine->flows[index];
+
+	for (unsigned leg = 0; leg < 2; leg++)
+		if (pair[leg].fin_seen || pair[leg].rst_seen || pair[leg].peer_fin)
+			return true;
+	return false;
+}
+
 bool flow_is_quiet(struct flow_engine *engine, uint32_t index)
 {
 	const struct flow *pair = &engine->flows[index];
 
+	if (flow_has_ended(engine, index))
+		return false;
 	for (unsigned leg = 0; leg < 2; leg++) {
 		const struct flow *flow = &pair[leg];
 
 		/* Behind a closed window there are bytes that wait to be sent. */
-		if (flow->fin_seen || flow->rst_seen || flow->peer_fin || !flow->last_window)
+		if (!flow->last_window)
 			return false;
 		if (pair[!leg].last_ack != flow->seq_end + flow->seq_delta)
 			return false;
@@ -149,12 +161,13 @@ static uint32_t clock_of(const struct snapshot_tcp *snapshot, uint64_t since_ns,
 static int revive(int fd, const struct flow *in, const struct flow *out,
 		  const struct flow_tomb *tomb, uint64_t since_ns)
 {
+	uint32_t received = out->last_ack - in->seq_delta;
 	struct tcp_repair_window window = {
-		.snd_wl1 = in->seq_end,
+		.snd_wl1 = received,
 		.snd_wnd = in->last_window,
 		.max_window = in->last_window ? in->last_window : 1,
 		.rcv_wnd = out->last_window,
-		.rcv_wup = in->seq_end,
+		.rcv_wup = received,
 	};
 	uint32_t clock = clock_of(&tomb->snapshot, since_ns, out);
 	int err = set_options(fd, &tomb->snapshot);
@@ -168,13 +181,20 @@ static int revive(int fd, const struct flow *in, const struct flow *out,
 	return err;
 }
 
+/* What this leg's peer sent and need not send again: as far as the other peer has acknowledged it.
+ * What is behind that was lost or never fitted; it comes again, to a socket. */
+static uint32_t received_of(const struct flow *pair, unsigned leg)
+{
+	return pair[!leg].last_ack - pair[leg].seq_delta;
+}
+
 static int make_both(const struct flow *pair, const struct flow_tomb tombs[2], int ret_fds[2])
 {
 	int fds[2] = {-1, -1};
 	int err = 0;
 
 	for (unsigned leg = 0; leg < 2 && !err; leg++)
-		err = flow_make_socket(&tombs[leg], pair[leg].last_ack, pair[leg].seq_end,
+		err = flow_make_socket(&tombs[leg], pair[leg].last_ack, received_of(pair, leg),
 				       &fds[leg]);
 	if (err) {
 		if (fds[0] >= 0)
@@ -214,6 +234,9 @@ int flow_rebuild(struct flow_engine *engine, uint32_t index, const struct flow_t
 		engine->flows[index].mark = FLOW_MARK_NONE;
 		return err;
 	}
+	/* It is counted where it is relayed. */
+	for (unsigned leg = 0; leg < 2; leg++)
+		engine->flows[index + leg].seq_end = received_of(pair, leg);
 	memcpy(ret_fds, fds, sizeof(fds));
 	return 0;
 }

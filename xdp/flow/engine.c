@@ -314,6 +314,28 @@ void flow_unpin_dir(const char *path)
 	rmdir(path);
 }
 
+int flow_drop_others(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	int dropped = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		char below[320];
+		int version, end = 0;
+
+		if (sscanf(entry->d_name, FLOW_PIN_DIR "%n", &version, &end) != 1 ||
+		    entry->d_name[end] || version == ABI_VERSION)
+			continue;
+		snprintf(below, sizeof(below), "%s/" FLOW_PIN_DIR, path, version);
+		flow_unpin_dir(below);
+		dropped = version;
+	}
+	if (dir)
+		closedir(dir);
+	return dropped;
+}
+
 void flow_close(struct flow_engine *engine, bool leave)
 {
 	if (!engine)

@@ -74,6 +74,3 @@ void flow_take_over_links(struct flow_engine *engine, const char *path);
 
 /* Maps, and links, those of interfaces that are gone as well; then the directory. */
 void flow_unpin_dir(const char *path);
-
-/* RST to both, for flows that packets do not find any more. */
-void flow_reset_pair(const struct flow pair[2], const struct flow_tomb tombs[2]);

@@ -22,6 +22,11 @@
 
 #define TIMESTAMP_BYTES 12 /* of options, with their padding */
 
+/* The kernel's clock goes on while peers with a slow one (RFC 7323 allows a tick each second) stand
+ * still: what is translated must not be behind what the kernel has sent by then, or it is dropped
+ * (RFC 7323, 5.3). What it sends later the program sees. */
+#define CLOCK_AHEAD_MS 100
+
 const char *const flow_refusal_names[FLOW_REFUSALS] = {
 	[FLOW_FINE] = "fine",     [FLOW_NOT_ESTABLISHED] = "not_established",
 	[FLOW_BUSY] = "busy",     [FLOW_MSS] = "mss",
@@ -29,7 +34,7 @@ const char *const flow_refusal_names[FLOW_REFUSALS] = {
 	[FLOW_SIGNED] = "signed", [FLOW_FAMILY] = "family",
 	[FLOW_ROUTE] = "route",   [FLOW_FULL] = "full",
 	[FLOW_TUPLE] = "tuple",   [FLOW_ERROR] = "error",
-	[FLOW_DOUBT] = "doubt",
+	[FLOW_DOUBT] = "doubt",   [FLOW_TIMESTAMPS_DIFFER] = "timestamps",
 };
 
 int flow_snapshot(int fd, struct snapshot_tcp *ret_snapshot)
@@ -87,6 +92,8 @@ enum flow_refusal flow_judge(const struct flow_legs *legs)
 		return FLOW_FAMILY;
 	if ((client->ecn & 1) != (backend->ecn & 1))
 		return FLOW_ECN;
+	if (client->timestamps != backend->timestamps)
+		return FLOW_TIMESTAMPS_DIFFER;
 	/* What we told the one that it may send must fit what the other told us that it takes. */
 	if (client->advmss > backend->mss_clamp || backend->advmss > client->mss_clamp)
 		return FLOW_MSS;
@@ -172,8 +179,10 @@ static void fill_clocks(struct flow *flow, const struct snapshot_tcp *in,
 {
 	if (in->timestamps && out->timestamps) {
 		flow->flags |= FLOW_TIMESTAMPS;
-		flow->tsval_delta = out->ts_now - in->ts_recent;
-		flow->tsecr_delta = out->ts_recent - in->ts_now;
+		/* What the one adds the other takes off again. */
+		flow->tsval_delta = out->ts_now + CLOCK_AHEAD_MS - in->ts_recent;
+		flow->tsecr_delta = out->ts_recent - (in->ts_now + CLOCK_AHEAD_MS);
+		flow->kernel_clock = out->ts_now;
 	} else if (in->timestamps) {
 		flow->flags |= FLOW_STRIP_TIMESTAMPS;
 	}

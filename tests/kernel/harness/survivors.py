@@ -44,6 +44,11 @@ class PinRoom:
         """One per process that lives, or died without a successor."""
         return [pin for pin in self.pins() if pin.count("/") == 1]
 
+    def rename(self, old, new):
+        """The one directory of that name, a level below the processes'."""
+        [path] = Path(f"/proc/{self.holder.pid}/root{BPFFS}").glob(f"sluice/*/{old}")
+        path.rename(path.with_name(new))
+
     def close(self):
         self.holder.kill()
         self.holder.communicate()
