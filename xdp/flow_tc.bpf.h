@@ -251,13 +251,16 @@ static __always_inline bool is_moot(const struct tcphdr *tcp, const struct segme
 	       !is_after(segment->flow->kernel_end, bpf_ntohl(tcp->seq));
 }
 
-/* What the kernel sends itself, it waits to have acknowledged. */
+/* What the kernel sends itself, it waits to have acknowledged. A FIN is the other peer's, who may
+ * be the first: that is noted before he can be answered. */
 static __always_inline void note_sent(const struct tcphdr *tcp, const struct segment *segment)
 {
 	__u32 end = bpf_ntohl(tcp->seq) + segment->payload + tcp->fin;
 
 	if (is_after(end, segment->flow->kernel_end))
 		segment->flow->kernel_end = end;
+	if (tcp->fin && !segment->other->fin_seen)
+		segment->other->fin_seen = segment->flow->fin_seen ? 2 : 1;
 }
 
 /* What the kernel still owes its peer carries an acknowledgement from before packets were

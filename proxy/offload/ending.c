@@ -89,11 +89,12 @@ void keeper_see_end(struct offload *offload, struct grave *grave)
 	flow_look(offload->engine, grave->index, &view);
 	if (!grave->first_fin)
 		grave->first_fin = view.first_fin;
-	if (view.rst[0] || view.rst[1])
-		end(offload, grave, view.rst[0] ? OFFLOAD_END_CLIENT_RST : OFFLOAD_END_BACKEND_RST);
-	else if (view.closed)
+	/* Closed comes first: whoever is gone by then may answer a late packet with RST. */
+	if (view.closed)
 		end(offload, grave,
 		    grave->first_fin == 2 ? OFFLOAD_END_BACKEND_FIN : OFFLOAD_END_CLIENT_FIN);
+	else if (view.rst[0] || view.rst[1])
+		end(offload, grave, view.rst[0] ? OFFLOAD_END_CLIENT_RST : OFFLOAD_END_BACKEND_RST);
 }
 
 /* Events are lost when the ring is full, so every session is looked at now and then as well: an

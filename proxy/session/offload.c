@@ -261,7 +261,11 @@ static void on_end(void *owner, enum offload_end how)
 
 	session_take_figures(session);
 	session->ticket = NULL; /* the door's to free */
-	session_end(session, reasons[how], RESET_NONE);
+	/* A FIN that the relay saw was there before any that the keeper knows of. */
+	if (session->first_fin && (how == OFFLOAD_END_CLIENT_FIN || how == OFFLOAD_END_BACKEND_FIN))
+		session_end(session, session->first_fin, RESET_NONE);
+	else
+		session_end(session, reasons[how], RESET_NONE);
 }
 
 const struct offload_owner session_offload_owner = {

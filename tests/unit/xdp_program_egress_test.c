@@ -120,6 +120,9 @@ START_TEST(what_it_sends_is_its_own_to_have_acknowledged)
 	rig_session(_i != 0, FLOW_KERNEL_PENDING);
 	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK | FIN, 70, &in, &out), FATE_UP);
 	ck_assert_uint_eq(rig_flows[CLIENT].kernel_end, rig_numbers.ours[CLIENT] + 71);
+	ck_assert_uint_eq(rig_flows[BACKEND].fin_seen, 1);
+	ck_assert_int_eq(send_answer(BACKEND, _i != 0, ACK | FIN, 0, &in, &out), FATE_UP);
+	ck_assert_uint_eq(rig_flows[CLIENT].fin_seen, 2);
 	/* What it sends again does not take that back. */
 	ck_assert_int_eq(send_answer(CLIENT, _i != 0, ACK, 20, &in, &out), FATE_UP);
 	ck_assert_uint_eq(rig_flows[CLIENT].kernel_end, rig_numbers.ours[CLIENT] + 71);
