@@ -9,7 +9,7 @@ from harness.metrics import scrape
 from harness.peers import read_until_reset
 from harness.raw import SYN, packet
 from harness.sluice import PATIENCE
-from harness.spliced import exchange
+from harness.spliced import exchange, is_reset
 from harness.wait import eventually
 
 RING = 1 << 20  # bytes of the ring of events
@@ -70,14 +70,6 @@ def test_without_a_free_descriptor_a_session_ends_and_leaves_nothing(splice, ser
     spliced.wait_offloaded(2)
 
 
-def _is_reset(sock):
-    try:
-        sock.sendall(b"is anybody there?")
-    except (ConnectionResetError, BrokenPipeError):
-        return True
-    return False
-
-
 def test_an_abort_without_a_free_descriptor_ends_it_all_the_same(splice, serve, keep):
     """There is no socket to say RST with; the kernel says it to whoever still sends."""
     spliced = splice(pool={"timeouts": {"half_close": "1s"}})
@@ -90,4 +82,4 @@ def test_an_abort_without_a_free_descriptor_ends_it_all_the_same(splice, serve, 
     assert flow["reason"] == "half_close"
     resource.prlimit(spliced.proxy.pid, resource.RLIMIT_NOFILE, whole)
     assert spliced.counts()["open"] == 0
-    eventually(lambda: _is_reset(backend), "the backend hears of it", 30 * PATIENCE)
+    eventually(lambda: is_reset(backend), "the backend hears of it", 30 * PATIENCE)

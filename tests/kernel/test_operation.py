@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness.metrics import scrape
-from harness.peers import Listener, echo, fill_all, read_exactly, read_until_reset
+from harness.peers import Listener, echo, fill_all, read_all, read_exactly, read_until_reset
 from harness.sluice import PATIENCE, ROOT
 from harness.spliced import exchange, send
 from harness.wait import eventually
@@ -72,13 +72,15 @@ def test_an_idle_session_ends_as_it_would_on_the_relay(joined):
 @pytest.mark.parametrize("busy", (False, True))
 def test_a_lifetime_ends_it_at_a_quiet_moment(joined, busy):
     spliced, client, backend = joined(pool={"timeouts": {"lifetime": "2s"}})
+    backend.settimeout(60 * PATIENCE)
     if busy:
+        _saturate(client, backend)
         eventually(
-            lambda: exchange(client, backend) or spliced.sessions()[0]["age_ms"] > 4000,
-            "the lifetime is over",
-            10 * PATIENCE,
+            lambda: spliced.sessions()[0]["age_ms"] > 4000, "the lifetime is over", 60 * PATIENCE
         )
         assert spliced.counts()["recall_busy"] == 0
+        read_all(backend)
+    client.settimeout(60 * PATIENCE)
     assert client.recv(1) == backend.recv(1) == b""
     spliced.ended("lifetime")
 

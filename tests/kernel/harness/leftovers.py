@@ -75,11 +75,30 @@ def _changed(before, after):
     return sorted(name for name in before if name in after and after[name] != before[name])
 
 
+def _parent(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _is_a_siblings(pid):
+    """Of tests that run beside these, whose namespaces may have the numbers of ones that are gone."""
+    while pid > 1 and pid != os.getpid():
+        parent = _parent(pid)
+        if parent == os.getppid():
+            return True
+        pid = parent
+    return False
+
+
 def _users(inodes):
     """Processes in these namespaces, or with descriptors of them."""
     wanted = {f"net:[{inode}]" for inode in inodes}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
+        if _is_a_siblings(int(process.name)):
+            continue
         try:
             paths = [process / "ns/net", *(process / "fd").iterdir()]
         except OSError:

@@ -143,6 +143,15 @@ class PingPong:
             process.communicate()
 
 
+def is_reset(sock):
+    """To be asked until it is: whoever sends hears that nobody is there."""
+    try:
+        sock.sendall(b"is anybody there?")
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    return False
+
+
 def exchange(one, other, count=1000):
     """`count` bytes each way, every one of them right."""
     data = pattern(count)
