@@ -60,7 +60,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net kernel aws ship replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws ship image replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
@@ -95,6 +95,12 @@ aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.
 
 ship: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-ship ## what is shipped: packages, templates, guides, and life behind a load balancer
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/ship
+
+IMAGES ?= amd64=$(BUILD) arm64=$(BUILD)/arm64
+image: | $(BUILD)/.deps-image ## $(BUILD)/image.tar: an OCI image for amd64 and arm64, built without an engine
+	@$(MAKE) all
+	@$(MAKE) ARCH=arm64 BUILD=$(BUILD)/arm64 all
+	@packaging/image/build $(BUILD)/image.tar $(IMAGES)
 
 screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a real proxy
 	@mkdir -p packaging

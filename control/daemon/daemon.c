@@ -61,6 +61,7 @@ static int take_signals(struct daemon *daemon)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN); /* as a container's PID 1, whose orphans then leave no zombies */
 	daemon->signals = (struct loop_source){
 		.on_event = on_signal, .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
 	if (daemon->signals.fd < 0)

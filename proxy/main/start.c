@@ -90,6 +90,7 @@ static int open_sources(struct supervisor *sv)
 	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN); /* as a container's PID 1, whose orphans then leave no zombies */
 	sv->signals = (struct loop_source){.on_event = on_signal,
 					   .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
 	sv->names = (struct loop_source){.on_event = on_names,
