@@ -11,6 +11,7 @@
  * stand-in has its place at the pool for as long as a start may take; then, or at once where
  * targets are written down, it is reset because its target was removed.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/base/clock.h"
@@ -132,6 +133,30 @@ static void take_relays(struct session *session, struct offload_ticket *ticket)
 		relay->offloaded_bytes = view.bytes[leg];
 		ticket->seen[leg] = view.bytes[leg];
 	}
+}
+
+static void write_address(const struct addr *addr, struct flow_note_address *ret_note)
+{
+	struct addr plain = addr_unmap(addr);
+
+	ret_note->port = htons(plain.port);
+	if (plain.family == AF_INET) {
+		ret_note->version = 4;
+		memcpy(ret_note->words, &plain.v4, sizeof(plain.v4));
+	} else if (plain.family == AF_INET6) {
+		ret_note->version = 6;
+		memcpy(ret_note->words, &plain.v6, sizeof(plain.v6));
+	}
+}
+
+void session_note_greeting(const struct greeting *greeting, struct flow_note *note)
+{
+	if (!greeting)
+		return;
+	write_address(&greeting->source, &note->proxy_source);
+	write_address(&greeting->destination, &note->proxy_destination);
+	if (greeting->vpce)
+		snprintf(note->vpce, sizeof(note->vpce), "%s", greeting->vpce);
 }
 
 static struct addr read_address(const struct flow_note_address *note)

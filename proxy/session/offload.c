@@ -20,7 +20,6 @@
 #include "proxy/base/panic.h"
 #include "proxy/base/sys.h"
 #include "proxy/dial.h"
-#include "proxy/greeting.h"
 #include "proxy/session/internal.h"
 #include "proxy/session/offload.h"
 #include "proxy/target.h"
@@ -85,30 +84,6 @@ static void complete(void *owner, struct flow_note *note)
 	note->backend_first_us = session->backend_first_us;
 }
 
-static void describe_address(const struct addr *addr, struct flow_note_address *ret_note)
-{
-	struct addr plain = addr_unmap(addr);
-
-	ret_note->port = htons(plain.port);
-	if (plain.family == AF_INET) {
-		ret_note->version = 4;
-		memcpy(ret_note->words, &plain.v4, sizeof(plain.v4));
-	} else if (plain.family == AF_INET6) {
-		ret_note->version = 6;
-		memcpy(ret_note->words, &plain.v6, sizeof(plain.v6));
-	}
-}
-
-static void describe_greeting(const struct greeting *greeting, struct flow_note *note)
-{
-	if (!greeting)
-		return;
-	describe_address(&greeting->source, &note->proxy_source);
-	describe_address(&greeting->destination, &note->proxy_destination);
-	if (greeting->vpce)
-		write_text(note->vpce, sizeof(note->vpce), greeting->vpce);
-}
-
 static void describe(struct session *session, struct flow_note *ret_note)
 {
 	struct flow_note note = {
@@ -123,7 +98,7 @@ static void describe(struct session *session, struct flow_note *ret_note)
 	write_text(note.listener, sizeof(note.listener), session->listener->name);
 	write_text(note.pool, sizeof(note.pool), session->pool->pool->conf->name);
 	write_text(note.target, sizeof(note.target), session->target->name);
-	describe_greeting(session->greeting, &note);
+	session_note_greeting(session->greeting, &note);
 	*ret_note = note;
 }
 

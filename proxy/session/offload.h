@@ -6,7 +6,12 @@
 
 #include "proxy/offload.h"
 
+struct greeting;
+
 extern const struct offload_owner session_offload_owner;
 
 /* adopt.c: struct offload_owner::on_adopt */
 void *session_adopt(struct loop *loop, struct offload_ticket *ticket);
+
+/* adopt.c: what a PROXY header said, for who adopts the session; greeting may be NULL. */
+void session_note_greeting(const struct greeting *greeting, struct flow_note *note);
