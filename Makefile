@@ -68,8 +68,8 @@ run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo ba
 	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
 
 test: ## everything below that fits in 15 minutes; CI=1 for -Werror
-	@tests/deps build check lint net aws
-	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net aws readme
+	@tests/deps build check lint net kernel aws
+	+@MAKE="$(MAKE)" tests/lib/stages all lint check replay net kernel aws readme
 
 check-all: ## `make test`, then the sanitizers and a short fuzz
 	+@MAKE="$(MAKE)" tests/lib/stages test asan tsan fuzz
@@ -106,8 +106,10 @@ screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a rea
 	@mkdir -p packaging
 	@$(TEST_ENV) $(PYTHON) -B tests/net/screenshot packaging/dashboard.png
 
-soak: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## the long runs
-	@$(TEST_ENV) SOAK=1 $(PYTEST) -m soak tests/net
+soak: all $(BUILD)/fault/sluice $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the long runs
+	@failed=0; export SOAK=1 $(TEST_ENV); \
+		$(PYTEST) -m soak tests/net || failed=1; \
+		$(PYTEST) -m soak tests/kernel || failed=1; exit $$failed
 
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$${f%_fuzz}; done

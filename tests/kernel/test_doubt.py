@@ -65,7 +65,7 @@ def test_without_a_free_descriptor_a_session_ends_and_leaves_nothing(splice, ser
     assert read_until_reset(client) == b""
     resource.prlimit(spliced.proxy.pid, resource.RLIMIT_NOFILE, whole)
     spliced.wait_offloaded(1, within=30)
-    assert spliced.counts()["open"] == spliced.counts()["promoted"] == 1
+    assert spliced.counts()["promoted"] == 1
     exchange(*keep(*spliced.promote(server)), 100_000)
     spliced.wait_offloaded(2)
 
@@ -81,5 +81,5 @@ def test_an_abort_without_a_free_descriptor_ends_it_all_the_same(splice, serve, 
     flow = spliced.proxy.wait_flow(within=30 * PATIENCE)
     assert flow["reason"] == "half_close"
     resource.prlimit(spliced.proxy.pid, resource.RLIMIT_NOFILE, whole)
-    assert spliced.counts()["open"] == 0
+    eventually(lambda: spliced.counts()["open"] == 0, "the keeper has none", 30 * PATIENCE)
     eventually(lambda: is_reset(backend), "the backend hears of it", 30 * PATIENCE)

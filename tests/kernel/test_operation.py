@@ -78,7 +78,7 @@ def test_a_lifetime_ends_it_at_a_quiet_moment(joined, busy):
         eventually(
             lambda: spliced.sessions()[0]["age_ms"] > 4000, "the lifetime is over", 60 * PATIENCE
         )
-        assert spliced.counts()["recall_busy"] == 0
+        assert spliced.counts()["recall_busy"] <= 2, "it is not asked back again and again"
         read_all(backend)
     client.settimeout(60 * PATIENCE)
     assert client.recv(1) == backend.recv(1) == b""

@@ -19,8 +19,8 @@ def test_promotions_at_any_moment_lose_nothing(network, splice, pingpong, where)
     skip_sanitized("it has pauses of its own")
     options = {"binary": DELAYED, "env": {"SLUICE_FAULT_DELAY": "30:2000"}}
     spliced = splice(network(**where), options=options)
-    count = 150 if "rough" in where else 600
-    load = pingpong(spliced, deadline=120, at_once=40, total=count, turns=60, most=3000)
+    count, turns = (100, 200) if "rough" in where else (200, 600)
+    load = pingpong(spliced, deadline=120, at_once=40, total=count, turns=turns, most=3000)
     tally = load.exact()
     assert tally["exact"] == count
     flows = spliced.proxy.wait_flows(count)

@@ -71,19 +71,20 @@ def test_two_thousand_connections_of_random_sizes(splice, pumped):
     server, load = pumped(spliced, up=200_000, down=200_000, vary=1, at_once=40, total=2000)
     flows = _exact(spliced, server, load, 2000)
     assert {flow["reason"] for flow in flows} == {"client_fin", "backend_fin"}
-    assert spliced.counts()["promoted"] > 100
+    assert spliced.counts()["promoted"] > 50
     assert not spliced.sessions()
 
 
 @pytest.mark.parametrize("where", ("one_link", "sidecar"))
 @pytest.mark.parametrize("family", (4, 6))
 def test_both_legs_on_one_interface_and_the_backend_on_this_host(
-    network, splice, pumped, where, family
+    network, splice, serve, keep, where, family
 ):
     spliced = splice(network(family=family, **{where: True}))
-    server, load = pumped(spliced, up=40 * MB, down=40 * MB, at_once=2, total=4)
-    _exact(spliced, server, load, 4)
-    assert spliced.counts()["promoted"] > 0
+    client, backend = keep(*spliced.promote(serve(spliced)))
+    _exchange_at_once(client, backend, 40 * MB)
+    spliced.wait_offloaded(within=30)
+    assert spliced.counts()["recalled"] == 0
 
 
 @pytest.mark.parametrize("mtu", ((1500, 9001), (9001, 9001), (1280, 1500)))
@@ -177,8 +178,11 @@ def test_lost_packets_are_sent_again_end_to_end(network, splice, serve, keep, pe
 
 
 @pytest.mark.parametrize("rough", ({"reorder": 50}, {"reorder": 20, "drop": 10, "copy": 10}))
-def test_packets_arrive_late_twice_or_in_another_order(network, splice, pumped, rough):
+def test_packets_arrive_late_twice_or_in_another_order(network, splice, serve, keep, rough):
     spliced = splice(network(rough={"delay": 2000, **rough}))
-    server, load = pumped(spliced, up=3 * MB, down=3 * MB, at_once=3, total=6)
-    _exact(spliced, server, load, 6)
-    assert spliced.counts()["promoted"] > 0
+    client, backend = keep(*spliced.pair(serve(spliced)))
+    exchange(client, backend)
+    spliced.wait_offloaded(within=60)
+    _exchange_at_once(client, backend, 4 * MB)
+    spliced.wait_offloaded(within=30)
+    assert spliced.counts()["recalled"] == 0

@@ -70,7 +70,8 @@ class Spliced:
             now = self.sessions()
             gone = [s for s in now if s["state"] == "offloaded"]
             states = [session["state"] for session in now]
-            assert len(gone) == len(now) == count, f"{states}, {self.counts()}"
+            counts = self.counts()
+            assert len(gone) == len(now) == counts["open"] == count, f"{states}, {counts}"
             return gone
 
         found = eventually(look, f"{count} offloaded sessions", within * PATIENCE)
