@@ -329,7 +329,7 @@ static inline void rig_build(const struct segment *segment, struct frame *ret)
 	ck_assert_uint_le(ret->length, FRAME_MAX);
 	/* The Ethernet header sums up to nothing: a test run does not say that it is in front, so
 	 * that a copy's sum over the whole packet (TEST_CHECKSUM_COMPLETE) would be off by it. */
-	write16(ret->bytes + 10, (uint16_t)~(segment->ipv6 ? 0x86dd : 0x0800));
+	write16(ret->bytes + 10, (uint16_t) ~(segment->ipv6 ? 0x86dd : 0x0800));
 	write16(ret->bytes + 12, segment->ipv6 ? 0x86dd : 0x0800);
 	rig_write_ip(ret->bytes + ETHERNET_SIZE, segment, bytes);
 	write16(tcp, rig_ports[segment->leg][0]);
