@@ -205,8 +205,11 @@ static __always_inline void note_end(const struct segment *segment)
 		other->peer_fin = 1;
 		tell(flow, segment->index, FLOW_EVENT_FIN, 0);
 	}
+	/* Nothing lies behind a FIN, so its acknowledgement is exactly that. Not "at least":
+	 * another CPU may have just noted the FIN, and on arm64 be seen to have done so before
+	 * where it ends is. */
 	if (flow->peer_fin && !flow->peer_fin_acked && segment->has_ack &&
-	    !is_after(flow->peer_fin_end, segment->ack)) {
+	    segment->ack == flow->peer_fin_end) {
 		flow->peer_fin_acked = 1;
 		if (other->peer_fin_acked)
 			tell(flow, segment->index, FLOW_EVENT_CLOSED, 0);

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "xdp/bounded.bpf.h"
 #include "xdp/guard_packet.bpf.h"
 #include "xdp/guard_tables.bpf.h"
 
@@ -300,8 +301,8 @@ static __always_inline bool answer4(struct xdp_md *ctx, const struct guard_gate 
 {
 	struct iphdr ip = {.saddr = packet->source[3], .daddr = packet->destination[3]};
 	struct answer_tcp tcp = {0};
-	__s64 cookie =
-		bpf_tcp_raw_gen_syncookie_ipv4(&ip, (struct tcphdr *)syn->header, syn->length & 63);
+	__s64 cookie = bpf_tcp_raw_gen_syncookie_ipv4(&ip, (struct tcphdr *)syn->header,
+						      bounded(syn->length));
 	__u32 length;
 
 	if (cookie < 0)
@@ -325,8 +326,8 @@ static __always_inline bool answer6(struct xdp_md *ctx, const struct guard_gate 
 
 	__builtin_memcpy(&ip.saddr, packet->source, 16);
 	__builtin_memcpy(&ip.daddr, packet->destination, 16);
-	cookie =
-		bpf_tcp_raw_gen_syncookie_ipv6(&ip, (struct tcphdr *)syn->header, syn->length & 63);
+	cookie = bpf_tcp_raw_gen_syncookie_ipv6(&ip, (struct tcphdr *)syn->header,
+						bounded(syn->length));
 	if (cookie < 0)
 		return false;
 	length = write_tcp(ctx, gate, packet, syn, (__u32)cookie, now_ns, &tcp);

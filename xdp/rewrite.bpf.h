@@ -24,6 +24,7 @@
 #include <stdbool.h>
 
 #include "xdp/abi.h"
+#include "xdp/bounded.bpf.h"
 #include "xdp/flow_maps.bpf.h"
 
 #define OPTIONS_MAX 40
@@ -83,16 +84,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct options);
 } options_scratch SEC(".maps");
-
-/* A length of what is copied into `bytes`, which was compared already. Before Linux 6.3 the
- * verifier forgets of a value that lies on the stack what another copy of it was compared with, so
- * it is shown bounds that cannot be missed; the compiler must not know that they change nothing. */
-static __always_inline __u32 bounded(__u32 length)
-{
-	length--;
-	barrier_var(length);
-	return (length & (sizeof(((struct options *)0)->bytes) - 1)) + 1;
-}
 
 /* A number that may stand at an odd place: the bytes one by one. */
 static __always_inline __u64 shift_bytes(__u8 *at, __u32 delta)

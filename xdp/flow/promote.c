@@ -318,7 +318,7 @@ static void note_kernel_fin(struct flow *in, struct flow *out, bool acked)
 	if (!in->fin_seen)
 		in->fin_seen = out->fin_seen ? 2 : 1;
 	out->peer_fin_end = out->kernel_end;
-	out->peer_fin = 1;
+	__atomic_store_n(&out->peer_fin, 1, __ATOMIC_RELEASE); /* after where it ends */
 	if (acked)
 		out->peer_fin_acked = 1;
 }
