@@ -60,7 +60,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net kernel aws ship image replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws ship image test-kernels guest-bits replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
@@ -95,6 +95,16 @@ aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.
 
 ship: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-ship ## what is shipped: packages, templates, guides, and life behind a load balancer
 	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/ship
+
+# What qemu-user leaves out on arm64, and the programs of the fast path, run on each of those kernels.
+GUEST_UNIT := $(addsuffix _test,dial holder listener netlink sandbox xdp_flow xdp_guard xdp_guard_cookie \
+                xdp_program_egress xdp_program_mutation xdp_program_path xdp_program_rewrite xdp_program_verdict)
+GUEST_BITS  = sluice sluicectl lib/pump lib/pingpong $(GUEST_UNIT:%=unit/%)
+guest-bits: $(GUEST_BITS:%=$(BUILD)/%)
+test-kernels: | $(BUILD)/.deps-guest ## Debian's kernels from 5.10 on, for amd64 and arm64, in qemu: under 20 minutes
+	@$(MAKE) guest-bits
+	@$(MAKE) ARCH=arm64 BUILD=$(BUILD)/arm64 guest-bits
+	@GUEST_UNIT="$(GUEST_UNIT)" $(PYTHON) -B tests/guest/run $(if $(WRITE),--write) amd64=$(BUILD) arm64=$(BUILD)/arm64
 
 IMAGES ?= amd64=$(BUILD) arm64=$(BUILD)/arm64
 image: | $(BUILD)/.deps-image ## $(BUILD)/image.tar: an OCI image for amd64 and arm64, built without an engine

@@ -1,7 +1,7 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""packaging/image/oci.py LAYOUT INSPECTED OUT: the directory LAYOUT (OCI image layout) as the archive OUT,
-with the health check of what `buildah inspect` said in the configuration of each image.
+"""packaging/image/oci.py LAYOUT INSPECTED OUT: the OCI image layout in the directory LAYOUT as the
+archive OUT, with the health check of what `buildah inspect` said in the configuration of each image.
 
 OCI's configuration has no field for one, so converting into it loses Docker's; engines read the
 field all the same. Happy path: each image's configuration, its manifest and the list of them are

@@ -4,7 +4,8 @@
 
 In README.md, ARCHITECTURE.md and CONTRIBUTING.md: every `make X` names a target, every relative
 link and every path in backticks leads somewhere, every flag on a line that speaks of one of the
-programs is in its --help, and every block of YAML is a configuration that --check accepts.
+programs is in its --help, every block of YAML is a configuration that --check accepts, and the table
+of kernels is that of the results which were kept.
 """
 import pathlib
 import re
@@ -85,6 +86,13 @@ def check_yaml(text, sluice):
             yield "sluice --check refuses this block:\n" + block + run.stdout + run.stderr
 
 
+def kernels_are_as_kept():
+    """tests/guest/report.py writes both."""
+    sys.path.append("tests/guest")
+    import report  # pylint: disable=import-outside-toplevel
+    return report.is_kept()
+
+
 def main():
     sluice, control, sluicectl = sys.argv[1:]
     known_flags = flags_of(sluice, control, sluicectl)
@@ -95,6 +103,8 @@ def main():
         for complaint in [*check_commands(text, known_targets, known_flags), *check_links(text),
                           *check_yaml(text, sluice)]:
             complaints.append(f"{name}: {complaint}")
+    if not kernels_are_as_kept():
+        complaints.append("README.md: the table of kernels is not that of tests/guest/results.json")
     print(*complaints or ["documents: every target, path, link, flag and example holds"], sep="\n")
     return bool(complaints)
 

@@ -52,7 +52,7 @@ def start(root, volume, keep, image):
 
     def make(*command, config=None, **environment):
         if config:
-            environment = {"SLUICE_CONFIG": "env:CONFIG", "CONFIG": json.dumps(config), **environment}
+            environment |= {"SLUICE_CONFIG": "env:CONFIG", "CONFIG": json.dumps(config)}
         return keep(Container(root, volume, *command, environment={**own, **environment}))
 
     return make
@@ -201,6 +201,7 @@ def test_orphans_of_a_container_leave_no_zombie(start, serve_http):
     held = start("sluice", config=proxying(free_address(), serve_http().address))
     eventually(lambda: held.run("sluicectl", "health").returncode == 0, "healthy", 30)
     # A program that ends before its child, which PID 1 inherits; this host's shell, in its place.
-    subprocess.run(["nsenter", "-t", str(held.pid), "--pid", "sh", "-c", "(sleep 0.05 &)"], check=True)
+    inside = ("nsenter", "-t", str(held.pid), "--pid")
+    subprocess.run([*inside, "sh", "-c", "(sleep 0.05 &)"], check=True)
     children = f"/proc/{held.pid}/task/{held.pid}/children"
     eventually(lambda: not open(children, encoding="ascii").read().split(), "no child is left", 30)

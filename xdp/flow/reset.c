@@ -62,7 +62,7 @@ static const struct nlmsghdr *ask(struct mnl_socket *diag, const struct flow_tom
 static void destroy(struct mnl_socket *diag, const struct flow_tomb *tomb)
 {
 	static const __u32 any[2] = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE};
-	char buffer[4096];
+	_Alignas(struct nlmsghdr) char buffer[4096];
 	const struct nlmsghdr *answer =
 		ask(diag, tomb, SOCK_DIAG_BY_FAMILY, 0, any, buffer, sizeof(buffer));
 	struct inet_diag_msg found;

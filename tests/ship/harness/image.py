@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image, built once for this machine, and containers of it as an engine would start them: its
-files alone, read-only, as its user, as PID 1, without a capability, with a volume that they share."""
+"""The image, built for this machine, and containers of it as an engine would start them: its files
+alone, read-only, as its user, as PID 1, without a capability, with a volume that they share."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from harness.wait import eventually
 
 TOP = Path(__file__).resolve().parents[3]
 UID = 65532
-# mount NAMESPACE'S own root read-only, then change to it: what an engine does, with util-linux alone.
+# The files are mounted read-only and become the root: what an engine does, with util-linux alone.
 # What ends with the mount namespace leaves nothing behind.
 START = """
 mount --make-rprivate / && mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" &&
