@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of proxy/base/congestion.c: who is kept from a congestion control that paces.
+ */
 #include <check.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
