@@ -40,6 +40,18 @@ struct sockets {
 	size_t count;
 };
 
+/* Whether a socket that was bound as `name` is the one at `path`. The kernel knows a socket by the
+ * name it was bound to, and sluice binds beside the path, to PATH.PID, and renames. */
+static bool is_named(const char *name, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (strncmp(name, path, length) != 0)
+		return false;
+	name += length;
+	return !*name || (name[0] == '.' && name[1] && !name[1 + strspn(name + 1, "0123456789")]);
+}
+
 /* One line of /proc/net/unix (proc_pid_net(5)), e.g.
  * `0000000000000000: 00000002 00000000 00010000 0001 01 22334 /run/x.sock`. Accepted connections
  * carry the path of their listener, hence the flag. */
@@ -51,7 +63,7 @@ static bool parse_unix_line(const char *line, const char *path, uint32_t *ret_in
 
 	if (sscanf(line, "%*[^:]: %*x %*x %x %*x %*x %u %n", &flags, &inode, &at) != 2 || !at)
 		return false;
-	if (!(flags & __SO_ACCEPTCON) || strcmp(line + at, path) != 0)
+	if (!(flags & __SO_ACCEPTCON) || !is_named(line + at, path))
 		return false;
 	*ret_inode = inode;
 	return true;

@@ -44,6 +44,17 @@ def test_a_session_of_the_old_process_goes_on_until_it_ends(sluice, backend, kee
     assert old.wait_exit() == 0
 
 
+def test_a_proxy_on_a_unix_socket_is_replaced_too(sluice, backend, tmp_path):
+    front = str(tmp_path / "front.sock")
+    args = ("--listen", f"unix:{front}", "--target", text(backend(echo).address))
+    old = sluice(*args)
+    sluice(*args, "--replace")
+    assert old.wait_exit() == 0
+    with connect(front) as client:
+        client.sendall(b"hello")
+        assert read_exactly(client, 5) == b"hello"
+
+
 def test_replacing_nobody_is_an_ordinary_start(sluice, backend):
     front = free_address()
     sluice("--listen", text(front), "--target", text(backend(echo).address), "--replace")

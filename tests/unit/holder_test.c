@@ -262,6 +262,34 @@ START_TEST(listener_of_a_unix_socket_is_found)
 }
 END_TEST
 
+START_TEST(listener_that_was_bound_beside_its_path_is_found)
+{
+	char dir[] = "/tmp/holder-test-XXXXXX";
+	char path[64], bound[80];
+	struct addr addr = {.family = AF_UNIX, .path = bound};
+	struct addr wanted = {.family = AF_UNIX, .path = path};
+	struct holder found[4];
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	snprintf(bound, sizeof(bound), "%s.%d", path, (int)getpid());
+	fd = listen_on(&addr);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(rename(bound, path), 0);
+	ck_assert_int_eq(holder_find(&wanted, found, 4), 1);
+	ck_assert_int_eq(found[0].pid, getpid());
+	unlink(path);
+	close(fd);
+	snprintf(bound, sizeof(bound), "%s.old", path);
+	fd = listen_on(&addr);
+	ck_assert_int_eq(holder_find(&wanted, found, 4), 0);
+	close(fd);
+	unlink(bound);
+	rmdir(dir);
+}
+END_TEST
+
 START_TEST(client_of_a_unix_socket_is_not_taken_for_its_holder)
 {
 	char dir[] = "/tmp/holder-test-XXXXXX";
@@ -312,6 +340,7 @@ int main(void)
 	tcase_add_test(tcase, wildcard_finds_the_holder_of_one_address);
 	tcase_add_test(tcase, all_holders_are_found_up_to_max);
 	tcase_add_test(tcase, listener_of_a_unix_socket_is_found);
+	tcase_add_test(tcase, listener_that_was_bound_beside_its_path_is_found);
 	tcase_add_test(tcase, client_of_a_unix_socket_is_not_taken_for_its_holder);
 	tcase_add_test(tcase, unnamed_unix_address_is_refused);
 	suite_add_tcase(suite, tcase);
