@@ -114,6 +114,12 @@ struct flow_legs {
 /* Whether the two could be one flow, from what is known before anything is done. */
 enum flow_refusal flow_judge(const struct flow_legs *legs);
 
+/* Whether neither peer may send more than the other takes, which would be lost once it is passed on
+ * as it comes: the windows that we offered were our own. If not, `ret_clamps[leg]` is what that
+ * leg's should shrink to (0: it is small enough); the rest is a matter of a round trip. `bulk`:
+ * they use what they have, even if nothing is under way just now. Any thread. */
+bool flow_fits(const struct snapshot_tcp legs[2], bool bulk, uint32_t ret_clamps[2]);
+
 /* A slot, as the index of its first flow (always even); its serial is new. -ENOSPC. */
 int flow_take(struct flow_engine *engine, uint32_t *ret_index);
 void flow_give_back(struct flow_engine *engine, uint32_t index);

@@ -8,8 +8,11 @@
  * is done with it.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
@@ -66,6 +69,21 @@ static enum flow_refusal judge(struct offload_ticket *ticket)
 	if (refusal == FLOW_FINE)
 		refusal = flow_judge(&ticket->legs);
 	return refusal;
+}
+
+bool offload_fits(const int fds[2], bool bulk)
+{
+	struct snapshot_tcp legs[2];
+	uint32_t clamps[2];
+
+	if (flow_snapshot(fds[0], &legs[0]) || flow_snapshot(fds[1], &legs[1]) ||
+	    flow_fits(legs, bulk, clamps))
+		return true;
+	for (unsigned leg = 0; leg < 2; leg++)
+		if (clamps[leg])
+			setsockopt(fds[leg], IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamps[leg],
+				   sizeof(clamps[leg]));
+	return false;
 }
 
 /* The keeper is not asked for what it would refuse. */

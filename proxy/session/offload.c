@@ -69,6 +69,16 @@ static bool is_fit(const struct session *session)
 	       session->client.registered && is_tcp(&session->client) && is_tcp(&session->backend);
 }
 
+/* Bulk beyond the other peer's window is dropped there and sent again, at times after a timeout.
+ * Who wants flows at once has them before there is bulk. */
+static bool fits(const struct session *session, const int fds[2])
+{
+	bool bulk =
+		session->to_backend.bulk || session->to_client.bulk || session->turns < WORTH_TURNS;
+
+	return session->pool->pool->conf->offload != OFFLOAD_AUTO || offload_fits(fds, bulk);
+}
+
 static void write_text(char *to, size_t size, const char *from)
 {
 	strncpy(to, from, size - 1);
@@ -116,7 +126,7 @@ void session_offer(struct session *session)
 	session->moved = false;
 	if (session->turns < UINT8_MAX)
 		session->turns++;
-	if (!has_proved_itself(session) || !is_fit(session))
+	if (!has_proved_itself(session) || !is_fit(session) || !fits(session, fds))
 		return;
 	session_note_local(&session->client);
 	session_note_local(&session->backend);

@@ -4,7 +4,7 @@
  * door is a double that says what the test wants; the sockets are real.
  */
 /* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=offload_offer,--wrap=offload_cancel */
-/* link: -Wl,--wrap=offload_recall,--wrap=offload_abort,--wrap=offload_look */
+/* link: -Wl,--wrap=offload_fits,--wrap=offload_recall,--wrap=offload_abort,--wrap=offload_look */
 #include <fcntl.h>
 
 #include "proxy/session/offload.h"
@@ -19,6 +19,9 @@ static struct {
 	struct offload_ticket ticket;
 	struct flow_note note;
 	struct flow_view view;
+	bool is_wide; /* windows do not fit */
+	bool bulk;    /* as was asked last */
+	unsigned fit_asks;
 	int fds[2]; /* those that were offered, once the session forgot them: duplicates */
 } door;
 
@@ -26,6 +29,7 @@ enum flow_refusal __wrap_offload_offer(struct offload_door *at, void *owner, con
 				       const struct addr local[2], const struct addr peer[2],
 				       const struct flow_note *note,
 				       struct offload_ticket **ret_ticket);
+bool __wrap_offload_fits(const int fds[2], bool bulk);
 void __wrap_offload_cancel(struct offload_ticket *ticket);
 void __wrap_offload_recall(struct offload_ticket *ticket);
 void __wrap_offload_abort(struct offload_ticket *ticket);
@@ -48,6 +52,13 @@ enum flow_refusal __wrap_offload_offer(struct offload_door *at, void *owner, con
 	}
 	*ret_ticket = &door.ticket;
 	return FLOW_FINE;
+}
+
+bool __wrap_offload_fits(const int fds[2], bool bulk)
+{
+	door.fit_asks++;
+	door.bulk = bulk;
+	return !door.is_wide;
 }
 
 void __wrap_offload_cancel(struct offload_ticket *ticket)
@@ -156,6 +167,24 @@ START_TEST(auto_takes_a_few_small_messages_for_a_promise_of_more)
 	open_rig(", offload: auto");
 	for (int i = 0; i < 20 && !door.offers; i++)
 		move_bytes(10);
+	ck_assert_uint_eq(door.offers, 1);
+	session_abort(rig.session, REASON_KILLED_RST);
+	close_rig();
+}
+END_TEST
+
+START_TEST(auto_waits_until_windows_fit)
+{
+	open_rig(", offload: auto");
+	door.is_wide = true;
+	move_bytes(64 * 1024);
+	ck_assert(door.bulk);
+	while (door.fit_asks < 8)
+		move_bytes(1);
+	ck_assert(!door.bulk);
+	ck_assert_uint_eq(door.offers, 0);
+	door.is_wide = false;
+	move_bytes(1);
 	ck_assert_uint_eq(door.offers, 1);
 	session_abort(rig.session, REASON_KILLED_RST);
 	close_rig();
@@ -344,6 +373,7 @@ int main(void)
 	tcase_add_test(tcase, a_pool_that_does_not_want_it_never_offers);
 	tcase_add_test(tcase, auto_waits_for_bytes_that_make_it_worth_while);
 	tcase_add_test(tcase, auto_takes_a_few_small_messages_for_a_promise_of_more);
+	tcase_add_test(tcase, auto_waits_until_windows_fit);
 	tcase_add_test(tcase, who_is_refused_for_good_is_not_offered_again);
 	tcase_add_test(tcase, who_is_busy_is_offered_again);
 	tcase_add_test(tcase, who_has_finished_one_way_is_not_offered);
