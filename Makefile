@@ -127,8 +127,10 @@ replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 readme: all ## what README.md says, held against the tree and the binaries
 	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
-bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws ## against HAProxy, nginx and direct; sluice-control; QUICK=1 for some five minutes
+bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws $(BUILD)/.deps-kernel ## against HAProxy, nginx, routing and direct; sluice-control; QUICK=1 for some eight minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
+	@$(TEST_ENV) tests/bench/fastpath $(if $(QUICK),--quick)
+	@if [ "$$(id -u)" = 0 ]; then $(BUILD)/bench/xdp_bench; fi
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
 		$(TEST_ENV) $$python tests/bench/discovery $(if $(QUICK),--rounds 3 --seconds 15)
 

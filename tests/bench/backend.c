@@ -155,14 +155,15 @@ static void on_event(const struct epoll_event *event)
 
 static int open_listener(const char *text)
 {
-	struct sockaddr_in address = parse_address(text);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	struct address address = parse_address(text);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+	    on = 1;
 
 	if (fd < 0)
 		die("socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 65535) < 0)
+	if (bind(fd, &address.any, address.length) < 0 || listen(fd, 65535) < 0)
 		die(text);
 	return fd;
 }

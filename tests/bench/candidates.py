@@ -42,7 +42,7 @@ class Proxy:
 
     def address(self, stage, backends):
         """Where the load connects to."""
-        return [f"127.0.0.1:{stage.proxy_port}"]
+        return [stage.front]
 
     def logging(self):
         """The same with all that it can keep for a log; the peers log nothing."""
@@ -68,11 +68,24 @@ class Sluice(Proxy):
         self.version = machine.first_line([path, "--version"])
 
     def launch(self, stage, backends, cpus, founding):
-        argv = [self.path, "--listen", f"127.0.0.1:{stage.proxy_port}"]
+        argv = [self.path, "--listen", stage.front]
         for backend in backends:
             argv += ["--target", backend]
-        argv += ["--workers", FOUNDING_WORKERS if founding else 1, "--relay", self.relay]
+        argv += ["--workers", FOUNDING_WORKERS if founding else stage.workers,
+                 "--relay", self.relay]
+        if self.offloads:
+            argv += ["--admin", f"unix:{self.admin(stage)}"]
         return [stage.spawn(argv + self.more, cpus)]
+
+    @property
+    def offloads(self):
+        """Whether the kernel is to carry sessions."""
+        return "--offload" in self.more
+
+    @staticmethod
+    def admin(stage):
+        """Where its admin API is, if it offloads."""
+        return stage.path("admin")
 
     def logging(self):
         return Sluice(self.name, self.path, self.relay, [*self.more, *self.flow_log])
@@ -104,7 +117,7 @@ class Haproxy(Proxy):
     def config(self, stage, backends, founding):
         servers = "\n".join(f"    server s{i} {address}" for i, address in enumerate(backends))
         return f"""global
-    nbthread 1
+    nbthread {1 if founding else stage.workers}
     maxconn {9000 if founding else 8000}
     {self.tuning}
 defaults
@@ -114,7 +127,7 @@ defaults
     timeout server 1h
     {"option splice-auto" if self.splice else ""}
 listen bench
-    bind 127.0.0.1:{stage.proxy_port}
+    bind {stage.front}
 {servers}
 """
 
@@ -145,7 +158,7 @@ class Nginx(Proxy):
         servers = "\n".join(f"        server {address};" for address in backends)
         return f"""{f"load_module {self.module};" if self.module else ""}
 {"user root;" if os.geteuid() == 0 or "-r" in (NAMESPACE or ()) else ""}
-worker_processes {FOUNDING_WORKERS if founding else 1};
+worker_processes {FOUNDING_WORKERS if founding else stage.workers};
 error_log stderr crit;
 pid {stage.path("nginx.pid")};
 events {{ worker_connections 19900; }}
@@ -155,7 +168,7 @@ stream {{
 {servers}
     }}
     server {{
-        listen 127.0.0.1:{stage.proxy_port}{" reuseport backlog=4096" if founding else ""};
+        listen {stage.front}{" reuseport backlog=4096" if founding else ""};
         proxy_pass bench;
     }}
 }}

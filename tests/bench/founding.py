@@ -4,14 +4,18 @@
 Nothing is pinned: proxy, load and backends share all CPUs, as they did where the case comes from.
 """
 import subprocess
+import time
 
 import machine
+import promoted
 from machine import Snapshot
 from stage import Failed, Stage, read_json, read_line, settle
 
 CONNECTIONS = 48000
 RATE, NEW_RATE = 12000, 300
 SETUP_SECONDS = 90  # HAProxy and nginx take 6 to 40 s in the default port range
+ANSWERS = 6  # in set-up, on each connection, where it has to prove itself
+PROMOTION_SECONDS = 30
 PROCESSES = 3  # of load and backend each: 16,000 fds apiece, under the limit of 20,000
 
 
@@ -36,11 +40,14 @@ def _on_stage(stage, tools, candidate, seconds):
     targets = [arg for address in candidate.address(stage, backends)
                for arg in ("--target", address)]
     before = machine.private_bytes(pids)
+    offloads = getattr(candidate, "offloads", False)
     swarm = stage.spawn([tools["swarm"], *targets, "--conns", CONNECTIONS, "--procs", PROCESSES,
                          "--rate", RATE, "--new-rate", NEW_RATE, "--seconds", seconds,
-                         "--setup-seconds", SETUP_SECONDS],
+                         "--setup-seconds", SETUP_SECONDS,
+                         "--answers", ANSWERS if offloads else 1],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     setup = read_json(swarm, SETUP_SECONDS + 15)
+    offload = _promotion(stage, candidate, setup) if offloads else {}
     memory = machine.private_bytes(pids) - before
     settle(2)
     ours = [*machine.children_of(backend.pid), *machine.children_of(swarm.pid)]
@@ -50,7 +57,17 @@ def _on_stage(stage, tools, candidate, seconds):
     spent = start.until(Snapshot.take(pids, ours, stage.net_pid))
     if said["requests"] == 0:
         raise Failed(f"{setup['opened']} connections opened, no request answered")
-    return _figures(setup, said, spent, memory, seconds)
+    return _figures(setup, said, spent, memory, seconds) | offload
+
+
+def _promotion(stage, candidate, setup):
+    """How many the kernel carries, and how long after set-up the last was promoted."""
+    began = time.monotonic()
+    path = candidate.admin(stage)
+    count, _ = promoted.wait(path, setup["opened"], PROMOTION_SECONDS)
+    figures = {"promoted": count, "promotion_s": time.monotonic() - began}
+    refused = promoted.counts(path)["refusals"]
+    return figures | {f"refused_{why}": n for why, n in refused.items() if n}
 
 
 def _figures(setup, said, spent, memory, seconds):

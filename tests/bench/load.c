@@ -41,7 +41,7 @@ struct link {
 
 static struct {
 	enum mode mode;
-	struct sockaddr_in target;
+	struct address target;
 	unsigned conns;
 	uint32_t reply_bytes;
 	uint32_t flags;
@@ -363,7 +363,7 @@ int main(int argc, char **argv)
 	raise_fd_limit();
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	links = calloc(plan.conns ? plan.conns : 1, sizeof(*links));
-	if (!plan.target.sin_port || plan.conns == 0 || epoll_fd < 0 || !links) {
+	if (!plan.target.length || plan.conns == 0 || epoll_fd < 0 || !links) {
 		fprintf(stderr, "usage: load --mode MODE --target ADDR:PORT ...\n");
 		return 2;
 	}

@@ -10,7 +10,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
-KERNEL_HELPERS = ("ksoftirqd", "kworker")
+KERNEL_HELPERS = ("ksoftirqd", "kworker", "napi/")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -88,7 +88,7 @@ def reaped_ns(pid):
 
 
 def kernel_helper_ns():
-    """pid -> nanoseconds, of every ksoftirqd and kworker."""
+    """pid -> nanoseconds, of every ksoftirqd, kworker and NAPI thread."""
     found = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit() and read(f"/proc/{entry}/comm").startswith(KERNEL_HELPERS):
@@ -121,7 +121,8 @@ def private_bytes(pids):
 def listening(net_pid, port):
     """How many TCP sockets listen on a port in the network namespace of a process."""
     wanted = f":{port:04X}"
-    rows = [line.split() for line in read(f"/proc/{net_pid}/net/tcp").split("\n")[1:]]
+    rows = [line.split() for version in ("tcp", "tcp6")
+            for line in read(f"/proc/{net_pid}/net/{version}").split("\n")[1:]]
     return sum(1 for row in rows if len(row) > 3 and row[3] == "0A" and row[1].endswith(wanted))
 
 
@@ -151,6 +152,8 @@ class Snapshot:
         system_cpu_s = later.busy_s - self.busy_s
         return {
             "proxy_cpu_s": proxy_cpu_s,
+            "participants_cpu_s": proxy_cpu_s + (later.load_ns - self.load_ns) / 1e9,
+            "process_cpu_s": (later.proxy_ns - self.proxy_ns) / 1e9,
             "system_cpu_s": system_cpu_s,
             "foreign_cpu_s": system_cpu_s - proxy_cpu_s - (later.load_ns - self.load_ns) / 1e9,
             "stolen_s": later.stolen_s - self.stolen_s,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,40 +52,81 @@ static inline unsigned raise_fd_limit(void)
 	return limit.rlim_cur < 1u << 20 ? (unsigned)limit.rlim_cur : 1u << 20;
 }
 
-/* "127.0.0.1:9000" */
-static inline struct sockaddr_in parse_address(const char *text)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	const char *colon = strrchr(text, ':');
-	char host[INET_ADDRSTRLEN] = "";
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t length; /* 0: none */
+};
 
-	if (colon && (size_t)(colon - text) < sizeof(host)) {
-		memcpy(host, text, (size_t)(colon - text));
-		address.sin_port = htons((uint16_t)atoi(colon + 1));
+static inline bool parse_host(const char *host, uint16_t port, struct address *ret_address)
+{
+	struct address address = {.length = sizeof(address.v4)};
+
+	if (inet_pton(AF_INET, host, &address.v4.sin_addr) == 1) {
+		address.v4.sin_family = AF_INET;
+		address.v4.sin_port = htons(port);
+	} else if (inet_pton(AF_INET6, host, &address.v6.sin6_addr) == 1) {
+		address.v6.sin6_family = AF_INET6;
+		address.v6.sin6_port = htons(port);
+		address.length = sizeof(address.v6);
+	} else {
+		return false;
 	}
-	if (!address.sin_port || inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-		fprintf(stderr, "%s: expected A.B.C.D:PORT\n", text);
+	*ret_address = address;
+	return true;
+}
+
+/* "127.0.0.1:9000" or "[::1]:9000" */
+static inline struct address parse_address(const char *text)
+{
+	struct address address = {.length = 0};
+	const char *colon = strrchr(text, ':');
+	const char *begin = text + (*text == '[');
+	const char *end = colon ? colon - (*text == '[') : begin;
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (end > begin && (size_t)(end - begin) < sizeof(host))
+		memcpy(host, begin, (size_t)(end - begin));
+	if (!colon || !atoi(colon + 1) || !parse_host(host, (uint16_t)atoi(colon + 1), &address)) {
+		fprintf(stderr, "%s: expected A.B.C.D:PORT or [V6]:PORT\n", text);
 		exit(1);
 	}
 	return address;
 }
 
-/* A non-blocking socket that has begun to connect. The source is 127.1.GROUP.x, one of 64 by
- * `number`: the tool's own search for a port must never be what is measured. Returns -errno. */
-static inline int begin_connect(const struct sockaddr_in *target, unsigned group, unsigned number)
+static inline bool is_loopback(const struct address *address)
+{
+	return address->any.sa_family == AF_INET &&
+	       ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* One of 64 by `number` in 127.1.GROUP.0: the tool's own search for a port must never be what is
+ * measured. */
+static inline int bind_source(int fd, unsigned group, unsigned number)
 {
 	struct sockaddr_in source = {.sin_family = AF_INET};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int on = 1;
+
+	source.sin_addr.s_addr = htonl(0x7f010001u + (group << 8) + number % 64);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&source, sizeof(source));
+}
+
+/* A non-blocking socket that has begun to connect. Returns -errno. */
+static inline int begin_connect(const struct address *target, unsigned group, unsigned number)
+{
+	int fd = socket(target->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
 
 	if (fd < 0)
 		return -errno;
-	source.sin_addr.s_addr = htonl(0x7f010001u + (group << 8) + number % 64);
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&source, sizeof(source)) < 0)
+	if (is_loopback(target) && bind_source(fd, group, number) < 0)
 		goto fail;
-	if (connect(fd, (const struct sockaddr *)target, sizeof(*target)) < 0 &&
-	    errno != EINPROGRESS)
+	if (connect(fd, &target->any, target->length) < 0 && errno != EINPROGRESS)
 		goto fail;
 	return fd;
 

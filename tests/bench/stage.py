@@ -64,6 +64,8 @@ class Stage:
         base = 0 if NAMESPACE else 10 * (Stage._count % 200)
         Stage._count += 1
         self.proxy_port, self.backend_port = 8000 + base, 9000 + base
+        self.front = f"127.0.0.1:{self.proxy_port}"  # where a proxy listens
+        self.workers = 1  # of a proxy, outside the founding case
         self.processes = []
         self.directory = tempfile.mkdtemp(prefix="sluice-bench-")
         self.net_pid = os.getpid()
@@ -88,14 +90,15 @@ class Stage:
         self.processes.append(process)
         return process
 
-    def spawn(self, argv, cpus=None, **more):
-        """Start a program on this stage, bound to `cpus` if given."""
+    def spawn(self, argv, cpus=None, net_pid=None, **more):
+        """Start a program on this stage, bound to `cpus` if given; `net_pid` has another namespace
+        than the stage's own."""
         argv = list(map(str, argv))
         if cpus is not None:
             argv = ["taskset", "-c", cpus, *argv]
         if NAMESPACE:
             user = ["-U", "--preserve-credentials"] if "-U" in NAMESPACE else []
-            argv = ["nsenter", "-t", str(self.net_pid), *user, "-n", *argv]
+            argv = ["nsenter", "-t", str(net_pid or self.net_pid), *user, "-n", *argv]
         if "stdout" not in more:
             more["stdout"] = open(self.path(f"log-{len(self.processes)}"), "w")
             more["stderr"] = subprocess.STDOUT
@@ -109,7 +112,7 @@ class Stage:
         """What a spawned program has printed so far."""
         return machine.read(self.path(f"log-{self.processes.index(process)}"))
 
-    def wait_listening(self, process, count=1, seconds=5):
+    def wait_listening(self, process, count=1, seconds=15):
         """Until `count` sockets listen on the proxy's port."""
         deadline = time.monotonic() + seconds
         while machine.listening(self.net_pid, self.proxy_port) < count:

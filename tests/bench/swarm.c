@@ -4,16 +4,16 @@
  * them, and new connections on a schedule of their own.
  *
  *   swarm --target ADDR:PORT [--target ...] [--conns N] [--procs N] [--rate PER_SECOND]
- *         [--new-rate PER_SECOND] [--seconds S] [--setup-seconds S]
+ *         [--new-rate PER_SECOND] [--seconds S] [--setup-seconds S] [--answers N]
  *
  * Happy path: it forks (each process has its own fd table, hence its own fd limit), every process
- * connects its share and gets one answer on each connection; a line of JSON, {"setup": ...}, says
- * how that went; a line on stdin starts the schedule; a second line of JSON says what was seen.
- * Latency counts from the moment a request or connect was due, not from when it got its turn; what
- * has no answer when the time is up is counted as unanswered, and its age enters the percentiles,
- * so a stall cannot hide.
- * Failure modes: a connection that breaks or cannot be made is counted and not replaced; set-up
- * ends at its deadline with what it has; a process that dies ends the run with exit 1.
+ * connects its share and gets one answer (or --answers) on each connection; a line of JSON,
+ * {"setup": ...}, says how that went; a line on stdin starts the schedule; a second line of JSON
+ * says what was seen. Latency counts from the moment a request or connect was due, not from when it
+ * got its turn; what has no answer when the time is up is counted as unanswered, and its age enters
+ * the percentiles, so a stall cannot hide. Failure modes: a connection that breaks or cannot be
+ * made is counted and not replaced; set-up ends at its deadline with what it has; a process that
+ * dies ends the run with exit 1.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -35,15 +35,17 @@ struct link {
 	int fd;
 	enum state state;
 	uint32_t got_bytes;
-	uint64_t due_ns; /* when the request under way, or the connect, should have left */
+	uint32_t answers; /* in set-up */
+	uint64_t due_ns;  /* when the request under way, or the connect, should have left */
 };
 
 static struct {
-	struct sockaddr_in targets[TARGETS];
-	unsigned target_count, conns, procs;
+	struct address targets[TARGETS];
+	unsigned target_count, conns, procs, answers;
 	double rate, new_rate, seconds, setup_seconds;
 } plan = {.conns = 48000,
 	  .procs = 4,
+	  .answers = 1,
 	  .rate = 12000,
 	  .new_rate = 300,
 	  .seconds = 10,
@@ -113,6 +115,10 @@ static void on_answer(struct link *link)
 		return;
 	}
 	link->state = IDLE;
+	if (setting_up && ++link->answers < plan.answers) {
+		ask(link);
+		return;
+	}
 	if (setting_up) {
 		mine->opened++;
 		dialling--;
@@ -336,6 +342,8 @@ static void parse_option(int option, const char *value)
 		plan.rate = atof(value);
 	else if (option == 'n')
 		plan.new_rate = atof(value);
+	else if (option == 'a')
+		plan.answers = (unsigned)atoi(value);
 	else if (option == 's')
 		plan.seconds = atof(value);
 	else if (option == 'u')
@@ -352,6 +360,7 @@ int main(int argc, char **argv)
 						{"rate", required_argument, NULL, 'r'},
 						{"new-rate", required_argument, NULL, 'n'},
 						{"seconds", required_argument, NULL, 's'},
+						{"answers", required_argument, NULL, 'a'},
 						{"setup-seconds", required_argument, NULL, 'u'},
 						{0}};
 	int option;

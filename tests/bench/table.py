@@ -31,6 +31,7 @@ COLUMNS = {
     "founding": {"setup_s": ("set up s", ".1f"), "held": ("held", ",.0f"),
                  "p50_ms": ("p50 ms", ".2f"), "p99_ms": ("p99 ms", ".2f"),
                  "new_p50_ms": ("new p50", ".2f"), "new_p99_ms": ("new p99", ".2f"),
+                 "promoted": ("promoted", ",.0f"), "promotion_s": ("after s", ".1f"),
                  "unanswered": ("no answer", ",.0f"), "lost": ("lost", ",.0f"),
                  "proxy_cpu_us": ("CPU us", ".1f")},
 }

@@ -10,6 +10,8 @@ RATIOS = [  # cell, base, at most
 ]
 IDLE_BYTES = 512
 FOUNDING_MS = 4.0
+FLOW_MS, FLOW_RATIO = 0.8, 1.25  # of the founding case where the kernel carries the connections
+PROMOTION_S = 30  # for all of them
 HELD = 48000
 NOISE_MS = 0.2  # a hop costs two wake-ups; a stall (delayed ACK, Nagle) would be 40 ms and more
 
@@ -41,7 +43,20 @@ def _founding(results):
         held = _figure(results, cell, "sluice", "held")
         missing = None if held is None else HELD - held
         found.append(_verdict(f"connections not held and answered, {cell}", missing, 0))
-    return found
+    return found + _promoted(results)
+
+
+def _promoted(results):
+    """The founding case with `offload: auto`."""
+    cell = "founding-default"
+    p99, promoted, seconds = (_figure(results, cell, "sluice-flow", key)
+                              for key in ("p99_ms", "promoted", "promotion_s"))
+    rows = [("p99", p99, FLOW_MS, "ms"),
+            ("p99, ratio to direct", results.ratio(cell, "sluice-flow", "direct"), FLOW_RATIO, ""),
+            ("not promoted", None if promoted is None else HELD - promoted, 0, ""),
+            ("last promotion, after set-up", seconds, PROMOTION_S, "s")]
+    return [_verdict(f"founding case, offload auto: {name}", got, limit, unit,
+                     results.disturbed(cell)) for name, got, limit, unit in rows]
 
 
 def _delays(results):
