@@ -60,7 +60,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net kernel aws ship image test-kernels guest-bits replay readme bench soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws ship image test-kernels guest-bits replay readme bench bench-fast soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
 
@@ -127,12 +127,15 @@ replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 readme: all ## what README.md says, held against the tree and the binaries
 	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
 
-bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws $(BUILD)/.deps-kernel ## against HAProxy, nginx, routing and direct; sluice-control; QUICK=1 for some eight minutes
+bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws $(BUILD)/.deps-kernel ## against HAProxy, nginx, routing and direct; sluice-control; QUICK=1 for some five minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)
-	@$(TEST_ENV) tests/bench/fastpath $(if $(QUICK),--quick)
-	@if [ "$$(id -u)" = 0 ]; then $(BUILD)/bench/xdp_bench; fi
-	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
-		$(TEST_ENV) $$python tests/bench/discovery $(if $(QUICK),--rounds 3 --seconds 15)
+	@$(TEST_ENV) tests/bench/fastpath $(if $(QUICK),--quick,--minutes $(MINUTES))
+	@if [ -z "$(QUICK)" ]; then python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
+		$(TEST_ENV) $$python tests/bench/discovery; fi
+
+MINUTES ?= 30
+bench-fast: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-kernel ## the kernel fast path's targets, one by one, with the founding case; at most MINUTES=30
+	@$(TEST_ENV) tests/bench/fastpath --founding $(if $(QUICK),--quick) --minutes $(MINUTES)
 
 asan: ## unit and net tests under AddressSanitizer and UBSan
 	@$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE=address,undefined check

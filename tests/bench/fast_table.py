@@ -3,6 +3,7 @@
 
 A ratio is formed within one round; what is quoted is the median of the rounds' ratios.
 """
+import targets
 from fast_cells import CELLS, CONNECT
 from wires import SETTINGS
 
@@ -11,14 +12,15 @@ TITLES = {f"{setting.name}/{cell.name}": f"{setting.title}: {cell.title}"
           for setting in SETTINGS for cell in (*CELLS, CONNECT)}
 UNITS = {f"{setting.name}/{cell.name}": cell.unit
          for setting in SETTINGS for cell in (*CELLS, CONNECT)}
-HELD = "held"
-ORDER = ["direct", "nft", "haproxy", "nginx", "sluice", "flow", "sockmap", "xdp", "tc"]
+HELD, FOUNDING, PROGRAMS = "held", "founding-default", "programs"
+ORDER = ["direct", "nft", "haproxy", "nginx", "sluice", "flow", "sluice-flow", "sockmap", "xdp", "tc"]
 
 # base -> (rate at least, CPU at most), for requests and for bulk
 AGAINST = {"nft": ((1.0, 1.0), (1.0, 1.0)), "sluice": ((2.0, 0.5), (1.5, 0.6))}
 LOOPBACK = 1 / 1.05
 IDLE_SHARE = 0.01  # of a CPU: its timers
 CONNECT_LEAST = 0.95
+PROGRAM_NS = {"hit": 120, "miss": 60}  # XDP's; tc's program has no target of its own
 WORTH = {"turns": 8, "bytes": 64 * 1024}  # proxy/session/offload.c
 
 
@@ -26,7 +28,7 @@ def _verdict(cell, target, got, limit, at_least, disturbed):
     if got is None:
         state = "not measured"
     else:
-        state = "reached" if (got >= limit if at_least else got <= limit) else "NOT REACHED"
+        state = "PASS" if (got >= limit if at_least else got <= limit) else "not reached"
         state += ", but disturbed" if disturbed else ""
     return {"cell": cell, "target": target, "got": got, "limit": limit, "at_least": at_least,
             "state": state}
@@ -34,33 +36,46 @@ def _verdict(cell, target, got, limit, at_least, disturbed):
 
 def _ratios(results, cell, base, limits):
     disturbed = results.disturbed(cell)
-    return [_verdict(cell, f"tc's {what}, ratio to {base}'s",
-                     results.ratio(cell, "tc", base, figure), limit, figure == "rate", disturbed)
+    return [_verdict(cell, f"{what}, ratio to {base}", results.ratio(cell, "tc", base, figure), limit,
+                     figure == "rate", disturbed)
             for what, figure, limit in (("rate", "rate", limits[0]), ("CPU", "cpu", limits[1]))]
+
+
+def _of_cell(results, cell):
+    """What tc has to reach in one cell between client and backend."""
+    setting, _, name = cell.partition("/")
+    disturbed = results.disturbed(cell)
+    if name == CONNECT.name:
+        return [_verdict(cell, "rate, ratio to sluice", results.ratio(cell, "tc", "sluice", "rate"),
+                         CONNECT_LEAST, True, disturbed)]
+    if setting == "loopback":
+        found = [_verdict(cell, "rate, ratio to direct", results.ratio(cell, "tc", "direct", "rate"),
+                          LOOPBACK, True, disturbed)]
+    else:
+        found = [verdict for base, limits in AGAINST.items()
+                 for verdict in _ratios(results, cell, base, limits[BULK[name]])]
+    return found + [_verdict(cell, "proxy process, share of a CPU",
+                             results.medians(cell, "tc")["process_share"], IDLE_SHARE, False,
+                             disturbed)]
+
+
+def _of_programs(results):
+    figures = results.medians(PROGRAMS, "sluice") or {}
+    return [_verdict(PROGRAMS, f"{name}, ns", figures[name], PROGRAM_NS[name.split()[2]], False, False)
+            for name in figures if name.startswith("xdp")]
+
+
+def _of_founding(results):
+    disturbed = results.disturbed(FOUNDING)
+    return [_verdict(FOUNDING, f"{found['target'].partition(': ')[2]} {found['unit']}".strip(),
+                     found["got"], found["limit"], False, disturbed)
+            for found in targets.promoted(results)] if FOUNDING in results.rounds else []
 
 
 def verdicts(results):
     """One dict for each target of each cell that was measured."""
-    found = []
-    for cell in results.rounds:
-        setting, _, name = cell.partition("/")
-        if "tc" not in results.rounds[cell]:
-            continue
-        if name == CONNECT.name:
-            found.append(_verdict(cell, "connections/s with auto, ratio to the relay's",
-                                  results.ratio(cell, "tc", "sluice", "rate"), CONNECT_LEAST, True,
-                                  results.disturbed(cell)))
-        elif setting == "loopback":
-            found.append(_verdict(cell, "tc's rate, ratio to direct's",
-                                  results.ratio(cell, "tc", "direct", "rate"), LOOPBACK, True,
-                                  results.disturbed(cell)))
-        else:
-            for base, limits in AGAINST.items():
-                found += _ratios(results, cell, base, limits[BULK[name]])
-            found.append(_verdict(cell, "tc's own process, share of a CPU",
-                                  results.medians(cell, "tc")["process_share"], IDLE_SHARE, False,
-                                  results.disturbed(cell)))
-    return found
+    return [verdict for cell in TITLES if "tc" in results.rounds.get(cell, {})
+            for verdict in _of_cell(results, cell)] + _of_founding(results) + _of_programs(results)
 
 
 def break_even(results):
@@ -101,6 +116,18 @@ def _aligned(rows):
         "  " + value.rjust(width) for value, width in zip(row[1:], widths[1:])) for row in rows]
 
 
+def _founding_text(results):
+    if FOUNDING not in results.rounds:
+        return []
+    rows = [["", "p50 ms", "p99 ms", "new p99 ms", "set-up s", "held", "promoted", "no answer"]]
+    for name in sorted(results.rounds[FOUNDING], key=ORDER.index):
+        got = results.medians(FOUNDING, name)
+        rows.append([name, *(f"{got[key]:.2f}" for key in ("p50_ms", "p99_ms", "new_p99_ms", "setup_s")),
+                     *(f"{got[key]:,.0f}" if key in got else "-"
+                       for key in ("held", "promoted", "unanswered"))])
+    return ["", f"48,000 held, 12,000 requests/s  [{FOUNDING}]", *_aligned(rows)]
+
+
 def text(results):
     """The whole table. CPU is in microseconds, for one unit (a request, a connection, a Gbit)."""
     lines = []
@@ -109,6 +136,7 @@ def text(results):
             lines += ["", f"{TITLES[cell]}  [{cell}]", *_aligned(_rows(results, cell))]
             if results.disturbed(cell):
                 lines.append("  (disturbed: other programs or the hypervisor took CPU meanwhile)")
+    lines += _founding_text(results)
     for failure in results.failures:
         lines.append(f"FAILED {failure['cell']} {failure['candidate']} round "
                      f"{failure['round'] + 1}: {failure['why']}")
@@ -117,17 +145,20 @@ def text(results):
 
 def text_of_verdicts(found, even):
     """Each target with what was got, and the promotion's worth."""
-    lines = ["", "targets"] + _aligned(
+    lines = ["", "targets of tc, of auto where connections are made, and of the programs"] + _aligned(
         [[v["cell"], v["target"], "-" if v["got"] is None else f"{v['got']:.3f}",
           f"{'at least' if v['at_least'] else 'at most'} {v['limit']:.2f}", v["state"]]
          for v in found]) if found else []
-    if even:
-        worth = {key: "never" if even[key] is None else f"{even[key]:,.1f}"
-                 for key in ("round_trips", "bytes")}
-        lines += ["", f"a promotion costs {even['promotion_us']:.1f} us of CPU, earned back by "
-                  f"{worth['round_trips']} round trips of 1 KiB or {worth['bytes']} bytes of bulk; "
-                  f"auto waits for {WORTH['turns']} turns or {WORTH['bytes']:,} bytes"]
-    return "\n".join(lines)
+    return "\n".join(lines + ["", worth(even)] if even else lines)
+
+
+def worth(even):
+    """One sentence on what a promotion costs, and when that is earned back."""
+    after = {key: "never" if even[key] is None else f"{even[key]:,.1f}"
+             for key in ("round_trips", "bytes")}
+    return (f"a promotion costs {even['promotion_us']:.1f} us of CPU, earned back by "
+            f"{after['round_trips']} round trips of 1 KiB or {after['bytes']} bytes of bulk; "
+            f"auto waits for {WORTH['turns']} turns or {WORTH['bytes']:,} bytes")
 
 
 def summary(results):

@@ -4,12 +4,14 @@
 Within a round each cell goes through all candidates before the next cell begins, and each round
 starts with another candidate, so that drift of the machine meets them all alike.
 """
+import time
 from dataclasses import dataclass
 from typing import Callable
 
 import cells
 import founding
 from cells import CELLS, Rig
+from progress import Progress
 from stage import Failed, NAMESPACE, settle
 
 SECONDS = {  # of one timed measure: (full, quick)
@@ -36,6 +38,30 @@ class Step:
     round: int
     seconds: float  # expected, for the progress line
     run: Callable
+
+
+def measure_all(plan, results, seconds=None):
+    """Run every step; what fails is noted and the run goes on. `seconds`: none begins that would
+    not be over by then. Returns how many were left."""
+    steps = plan.steps()
+    progress, began = Progress(steps), time.monotonic()
+    try:
+        for step in steps:
+            if seconds and time.monotonic() - began + step.seconds > seconds:
+                break
+            progress.show(step)
+            try:
+                results.add(step, step.run())
+            except (Failed, OSError, ValueError, KeyError) as error:
+                results.fail(step, f"{type(error).__name__}: {error}")
+                progress.say(f"bench: {step.cell} {step.candidate}: {error}")
+            progress.done(step)
+    except KeyboardInterrupt:
+        progress.say("bench: interrupted; what was measured so far follows")
+    finally:
+        plan.close()
+        progress.finish()
+    return len(steps) - progress.at
 
 
 class Plan:

@@ -43,10 +43,10 @@ def _founding(results):
         held = _figure(results, cell, "sluice", "held")
         missing = None if held is None else HELD - held
         found.append(_verdict(f"connections not held and answered, {cell}", missing, 0))
-    return found + _promoted(results)
+    return found + promoted(results)
 
 
-def _promoted(results):
+def promoted(results):
     """The founding case with `offload: auto`."""
     cell = "founding-default"
     p99, promoted, seconds = (_figure(results, cell, "sluice-flow", key)
