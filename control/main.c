@@ -55,7 +55,7 @@ static int act(const struct control_options *options)
 	if (status != CONTROL_OK)
 		return status;
 	if (options->check)
-		status = preview_check(options->config_file, settings);
+		status = preview_check(options->line.config_file, settings);
 	else if (options->iam_policy)
 		status = show_policy(settings);
 	else

@@ -5,15 +5,14 @@
  * for both, and every variable of the proxy's that changes the file's meaning changes it here, so
  * that one environment serves both.
  *
- * Failure modes: anything unknown or contradictory is an error, with the nearest known name. A
- * variable that is set but empty counts as unset.
+ * Failure modes: those of proxy/base/conf/cmdline.h, and what does not go together.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "proxy/base/conf/given.h"
+#include "proxy/base/conf/cmdline.h"
 
 struct conf_errors;
 
@@ -26,14 +25,13 @@ enum control_exit {
 };
 
 struct control_options {
-	char *config_file;
+	struct cmdline line; /* with a file, unless it is for help or the version */
 	bool check;
 	bool once;
 	bool dry_run;
 	bool iam_policy;
 	bool help;
 	bool version;
-	struct given given;
 };
 
 /* `envp` is a NULL-ended list of NAME=VALUE. 0; -EINVAL with the reasons in `errors` (exit with

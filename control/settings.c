@@ -186,11 +186,11 @@ static int read_tree(const struct control_options *options, struct conf_errors *
 		     struct node **ret_root)
 {
 	struct node *root;
-	int err = yaml_tree_load(options->config_file, errors, &root);
+	int err = yaml_tree_load(options->line.config_file, errors, &root);
 
 	if (err < 0)
 		return err;
-	err = given_overlay(&options->given, root);
+	err = given_overlay(&options->line.given, root);
 	if (err == 0) {
 		check(root, errors);
 		err = conf_settle(root, false, errors);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line and the SLUICE_* variables: what to do, and what they say about the
+ * The command line and the SLUICE_* variables of sluice: what to do, and what they say about the
  * configuration. Those values are only collected here, by their path in the schema
  * (proxy/base/conf/keys*.c names flag and variable of each key); config_load() puts them into the
  * tree, where they are checked like the file's. A flag beats a variable, both beat the file.
@@ -8,8 +8,7 @@
  * STATE_DIRECTORY, which systemd sets for a unit with StateDirectory=, is only for when nothing
  * else says so, the file included.
  *
- * Failure modes: anything unknown or contradictory is an error, with the nearest known name.
- * A variable that is set but empty counts as unset.
+ * Failure modes: those of proxy/base/conf/cmdline.h, and what does not go together.
  */
 #pragma once
 
@@ -17,7 +16,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "proxy/base/conf/given.h"
+#include "proxy/base/conf/cmdline.h"
 
 struct conf_errors;
 
@@ -27,17 +26,16 @@ enum options_exit { EXIT_OK = 0, EXIT_CONFIG = 1, EXIT_USAGE = 2 };
 #define OPTIONS_DEMO_LISTEN "127.0.0.1:8080"
 
 struct options {
-	char *config_file; /* NULL: the values below are all there is */
-	bool check;        /* only validate */
-	bool show;         /* and print the effective configuration; implies check */
-	bool replace;      /* take over from the process that runs */
-	bool detach;       /* return once it serves */
-	bool demo;         /* with embedded backends */
-	bool doctor;       /* tell what this host can do; a configuration is optional then */
-	bool json;         /* doctor, for programs */
+	struct cmdline line; /* without a file its values are all there is */
+	bool check;          /* only validate */
+	bool show;           /* and print the effective configuration; implies check */
+	bool replace;        /* take over from the process that runs */
+	bool detach;         /* return once it serves */
+	bool demo;           /* with embedded backends */
+	bool doctor;         /* tell what this host can do; a configuration is optional then */
+	bool json;           /* doctor, for programs */
 	bool help;
 	bool version;
-	struct given given;
 };
 
 /* `envp` is a NULL-ended list of NAME=VALUE. 0; -EINVAL with the reasons in `errors` (exit with
@@ -53,15 +51,8 @@ int options_add_target(struct options *options, const char *address);
 int options_add_default(struct options *options, const char *path, const char *text,
 			const char *origin);
 
-/* Flags that say what to do, and have no place in the schema. */
-struct options_switch {
-	const char *flag;
-	size_t offset; /* of its bool in struct options */
-	const char *doc;
-};
-
-extern const struct options_switch options_switches[];
-extern const size_t options_switch_count;
+/* What can be said. */
+extern const struct cmdline_grammar options_grammar;
 
 /* What --help prints. */
 void options_help(FILE *out);

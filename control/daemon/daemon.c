@@ -243,7 +243,7 @@ int daemon_start(const struct control_options *options, struct settings *setting
 		return err;
 	}
 	log_event(LOG_INFO, "ready", "version=%s pid=%d config=%s sources=%zu pools=%zu proxy=%s",
-		  SLUICE_VERSION, (int)getpid(), options->config_file, settings->source_count,
+		  SLUICE_VERSION, (int)getpid(), options->line.config_file, settings->source_count,
 		  settings->pool_count, daemon->admin_socket ? daemon->admin_socket : "none");
 	manager_ready(daemon);
 	*ret_daemon = daemon;

@@ -52,8 +52,8 @@ static int add_listener(struct node *listeners, const struct given_value *value)
 
 static int add_given(const struct options *options, struct node *listeners, struct node *targets)
 {
-	for (size_t i = 0; i < options->given.count; i++) {
-		const struct given_value *value = &options->given.values[i];
+	for (size_t i = 0; i < options->line.given.count; i++) {
+		const struct given_value *value = &options->line.given.values[i];
 		struct conf_where where = {.source = value->origin};
 		int err = 0;
 
@@ -88,12 +88,13 @@ static int read_options(const struct options *options, struct node **ret_root)
 int config_read(const struct options *options, struct conf_errors *errors, struct node **ret_root)
 {
 	struct node *root;
-	int err = options->config_file ? yaml_tree_load(options->config_file, errors, &root)
-				       : read_options(options, &root);
+	int err = options->line.config_file
+			  ? yaml_tree_load(options->line.config_file, errors, &root)
+			  : read_options(options, &root);
 
 	if (err < 0)
 		return err;
-	err = given_overlay(&options->given, root);
+	err = given_overlay(&options->line.given, root);
 	if (err < 0) {
 		node_free(root);
 		return err;

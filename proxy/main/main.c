@@ -37,7 +37,7 @@ static int check(const struct options *options)
 		config_show(config, stdout);
 	else if (status == EXIT_OK)
 		printf("%s is valid\n",
-		       options->config_file ? options->config_file : "the configuration");
+		       options->line.config_file ? options->line.config_file : "the configuration");
 	config_free(config);
 	return status;
 }
@@ -72,7 +72,7 @@ static int serve(struct options *options)
 static int doctor_run(const struct options *options)
 {
 	struct config *config = NULL;
-	int status = options->config_file ? load(options, &config) : EXIT_OK;
+	int status = options->line.config_file ? load(options, &config) : EXIT_OK;
 
 	if (status == EXIT_OK)
 		status = diagnosis_print(config, options->json) ? EXIT_CONFIG : EXIT_OK;

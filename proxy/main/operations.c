@@ -72,7 +72,7 @@ static void facts(void *context, struct admin_facts *ret_facts)
 	*ret_facts = (struct admin_facts){
 		.version = SLUICE_VERSION,
 		.phase = phase_names[sv->phase],
-		.config_file = sv->options->config_file,
+		.config_file = sv->options->line.config_file,
 		.not_ready = why_not_ready(sv),
 		.started_wall_us = wall - (now - sv->started_us),
 		.uptime_us = now - sv->started_us,

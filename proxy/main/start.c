@@ -267,7 +267,7 @@ int supervisor_start(struct supervisor *sv, struct options *options, struct conf
 	watch_start(sv);
 	log_event(LOG_INFO, "ready", "version=%s pid=%d config=%s listeners=%zu pools=%zu",
 		  SLUICE_VERSION, (int)getpid(),
-		  sv->options->config_file ? sv->options->config_file : "none",
+		  sv->options->line.config_file ? sv->options->line.config_file : "none",
 		  config->listener_count, config->pool_count);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What --help prints: the flags that do something from their table in parse.c, those that
+ * What --help prints: the flags that do something from the tables in parse.c, those that
  * configure something from the schema, with the defaults that it states.
  */
 #include <stdbool.h>
@@ -10,16 +10,6 @@
 #include "proxy/base/conf/value.h"
 #include "proxy/options.h"
 
-#define FLAG_WIDTH 24
-
-static void print_option(FILE *out, const char *flag, const char *metavar, const char *doc)
-{
-	char left[64];
-
-	snprintf(left, sizeof(left), "%s%s%s", flag, metavar ? " " : "", metavar ? metavar : "");
-	fprintf(out, "  %-*s %s", FLAG_WIDTH, left, doc);
-}
-
 static bool print_key(const struct schema_key *key, const char *path, void *context)
 {
 	FILE *out = context;
@@ -27,11 +17,11 @@ static bool print_key(const struct schema_key *key, const char *path, void *cont
 
 	if (!key->flag)
 		return true;
-	print_option(out, key->flag, key->metavar, key->doc);
+	cmdline_print_flag(out, key->flag, key->metavar, key->doc);
 	if (key->values)
-		fprintf(out, ":\n%*s%s", FLAG_WIDTH + 3, "",
+		fprintf(out, ":\n%*s%s", CMDLINE_HELP_INDENT, "",
 			value_list_words(key->values, words, sizeof(words)));
-	fprintf(out, "\n%*s[%s", FLAG_WIDTH + 3, "", key->variable);
+	fprintf(out, "\n%*s[%s", CMDLINE_HELP_INDENT, "", key->variable);
 	if (key->fallback)
 		fprintf(out, ", default %s", key->fallback);
 	if (given_is_list(path))
@@ -40,6 +30,16 @@ static bool print_key(const struct schema_key *key, const char *path, void *cont
 		fputs("; unix:/path is where changes are taken, too", out);
 	fputs("]\n", out);
 	return true;
+}
+
+static void print_own(FILE *out)
+{
+	for (size_t i = 0; i < options_grammar.flag_count; i++) {
+		const struct cmdline_flag *flag = &options_grammar.flags[i];
+
+		cmdline_print_flag(out, flag->flag, flag->metavar, flag->doc);
+		fprintf(out, "\n%*s[%s]\n", CMDLINE_HELP_INDENT, "", flag->variable);
+	}
 }
 
 void options_help(FILE *out)
@@ -51,13 +51,8 @@ void options_help(FILE *out)
 	      "       sluice --doctor [--json] [FILE]\n\n"
 	      "What to do:\n",
 	      out);
-	print_option(out, "--config", "FILE",
-		     "read the configuration from FILE; env:NAME is a variable of that name\n"
-		     "                           [SLUICE_CONFIG]\n");
-	for (size_t i = 0; i < options_switch_count; i++) {
-		print_option(out, options_switches[i].flag, NULL, options_switches[i].doc);
-		fputc('\n', out);
-	}
+	print_own(out);
+	cmdline_print_switches(out, &options_grammar);
 	fputs("\nConfiguration (a flag beats its variable, both beat the file):\n", out);
 	schema_walk(&schema_root, print_key, out);
 	fputs("\nAddresses are 10.0.0.1:80, [2001:db8::1]:80, db.internal:5432 (targets only),\n"

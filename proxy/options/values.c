@@ -2,27 +2,25 @@
  *
  * What main adds to what flags and variables said, and the end of it all.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/options.h"
 
 void options_fini(struct options *options)
 {
-	given_fini(&options->given);
-	free(options->config_file);
+	cmdline_fini(&options->line);
 	memset(options, 0, sizeof(*options));
 }
 
 int options_add_target(struct options *options, const char *address)
 {
-	return given_add(&options->given, GIVEN_PATH_TARGET, address, "--demo", true);
+	return given_add(&options->line.given, GIVEN_PATH_TARGET, address, "--demo", true);
 }
 
 int options_add_default(struct options *options, const char *path, const char *text,
 			const char *origin)
 {
-	if (given_find(&options->given, path))
+	if (given_find(&options->line.given, path))
 		return 0;
-	return given_add(&options->given, path, text, origin, false);
+	return given_add(&options->line.given, path, text, origin, false);
 }

@@ -67,7 +67,7 @@ static inline int load_text(const char *yaml, struct conf_errors *errors,
 {
 	char path[] = "/tmp/sluice-conf-XXXXXX";
 	int fd = mkstemp(path);
-	struct options options = {.config_file = path};
+	struct options options = {.line.config_file = path};
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));

@@ -78,7 +78,7 @@ static unsigned exhaust(int (*attempt)(struct conf_errors *errors))
 
 static int load_file(struct conf_errors *errors)
 {
-	struct options options = {.config_file = EXAMPLE};
+	struct options options = {.line.config_file = EXAMPLE};
 	struct config *config = NULL;
 	int err = config_load(&options, errors, &config);
 

@@ -15,7 +15,7 @@
 
 static struct config *load_example(void)
 {
-	struct options options = {.config_file = EXAMPLE};
+	struct options options = {.line.config_file = EXAMPLE};
 	struct conf_errors errors = {0};
 	struct config *config = NULL;
 

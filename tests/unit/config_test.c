@@ -30,7 +30,7 @@ static void expect_addr(const struct addr *addr, const char *expected)
 
 static struct config *load_example(void)
 {
-	struct options options = {.config_file = EXAMPLE};
+	struct options options = {.line.config_file = EXAMPLE};
 	struct conf_errors errors = {0};
 	struct config *config = NULL;
 	int err = config_load(&options, &errors, &config);
@@ -401,12 +401,12 @@ END_TEST
 
 static struct options options_of(const char *const (*values)[3], size_t count, char *file)
 {
-	struct options options = {.config_file = file};
+	struct options options = {.line.config_file = file};
 
 	for (size_t i = 0; i < count; i++)
-		ck_assert_int_eq(
-			given_add(&options.given, values[i][0], values[i][1], values[i][2], true),
-			0);
+		ck_assert_int_eq(given_add(&options.line.given, values[i][0], values[i][1],
+					   values[i][2], true),
+				 0);
 	return options;
 }
 
@@ -493,7 +493,7 @@ START_TEST(an_inherited_directory_gives_way_to_the_file)
 		struct conf_errors errors = {0};
 		struct config *config = NULL;
 
-		options.given.values[0].is_fallback = true;
+		options.line.given.values[0].is_fallback = true;
 		ck_assert_int_eq(write(fd, files[i], strlen(files[i])), (ssize_t)strlen(files[i]));
 		close(fd);
 		int err = config_load(&options, &errors, &config);

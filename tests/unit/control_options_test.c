@@ -36,18 +36,18 @@ static struct control_options parsed(const char *const *args, const char *const 
 static void refused(const char *const *args, const char *const *env, const char *expected)
 {
 	struct conf_errors errors = {0};
-	struct control_options options = {.given.count = 4711};
+	struct control_options options = {.line.given.count = 4711};
 
 	ck_assert_int_eq(parse(args, env, &errors, &options), -EINVAL);
 	ck_assert_str_eq(conf_error_text(&errors, 0), expected);
 	ck_assert_uint_eq(errors.errors.count, 1);
-	ck_assert_uint_eq(options.given.count, 4711);
+	ck_assert_uint_eq(options.line.given.count, 4711);
 	conf_errors_fini(&errors);
 }
 
 static const char *value_of(const struct control_options *options, const char *path)
 {
-	const struct given_value *value = given_find(&options->given, path);
+	const struct given_value *value = given_find(&options->line.given, path);
 
 	return value ? value->text : "none";
 }
@@ -56,9 +56,9 @@ START_TEST(a_file_is_enough)
 {
 	struct control_options options = parsed(ARGS("--config", "/x"), NO_ENV);
 
-	ck_assert_str_eq(options.config_file, "/x");
+	ck_assert_str_eq(options.line.config_file, "/x");
 	ck_assert(!options.check && !options.once && !options.dry_run && !options.iam_policy);
-	ck_assert_uint_eq(options.given.count, 0);
+	ck_assert_uint_eq(options.line.given.count, 0);
 	control_options_fini(&options);
 }
 END_TEST
@@ -70,9 +70,9 @@ START_TEST(a_file_may_stand_alone_behind_a_switch)
 	struct control_options once = parsed(ARGS("--once", "--dry-run", "--config=/z"), NO_ENV);
 
 	ck_assert(check.check && policy.iam_policy && once.once && once.dry_run);
-	ck_assert_str_eq(check.config_file, "/x");
-	ck_assert_str_eq(policy.config_file, "/y");
-	ck_assert_str_eq(once.config_file, "/z");
+	ck_assert_str_eq(check.line.config_file, "/x");
+	ck_assert_str_eq(policy.line.config_file, "/y");
+	ck_assert_str_eq(once.line.config_file, "/z");
 	control_options_fini(&check);
 	control_options_fini(&policy);
 	control_options_fini(&once);
@@ -104,7 +104,7 @@ START_TEST(one_environment_serves_the_proxy_as_well)
 			   "SLUICE_FAULT=x", "SLUICE_HASTEN=9", "SLUICE_SOCKET=/x",
 			   "SLUICE_ZONE=", "STATE_DIRECTORY=/d:/e"));
 
-	ck_assert_str_eq(options.config_file, "/x");
+	ck_assert_str_eq(options.line.config_file, "/x");
 	ck_assert_str_eq(value_of(&options, "control.socket"), "/c");
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_SOCKET), "unix:/a");
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/d");
@@ -121,8 +121,8 @@ START_TEST(a_flag_pushes_its_variable_out)
 		ARGS("--config", "/x", "--control-socket", "/c", "--log-level", "warn"),
 		ENV("SLUICE_CONFIG=/y", "SLUICE_CONTROL_SOCKET=/d", "SLUICE_LOG_LEVEL=debug"));
 
-	ck_assert_str_eq(options.config_file, "/x");
-	ck_assert_uint_eq(options.given.count, 2);
+	ck_assert_str_eq(options.line.config_file, "/x");
+	ck_assert_uint_eq(options.line.given.count, 2);
 	ck_assert_str_eq(value_of(&options, "control.socket"), "/c");
 	ck_assert_str_eq(value_of(&options, "log_level"), "warn");
 	control_options_fini(&options);
@@ -149,7 +149,7 @@ START_TEST(nonsense_is_refused_with_the_nearest_word)
 	refused(ARGS("/x", "--admin", "127.0.0.1:1"), NO_ENV,
 		"--admin 127.0.0.1:1: found no socket; expected one such as "
 		"unix:/run/sluice/admin.sock");
-	refused(ARGS("/x", "/y"), NO_ENV, "/y: found a second file; expected one");
+	refused(ARGS("/x", "/y"), NO_ENV, "/y: found a second file; expected only flags");
 }
 END_TEST
 

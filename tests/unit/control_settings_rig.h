@@ -15,7 +15,7 @@ static inline int settings_of(const char *yaml, struct conf_errors *errors,
 			      struct settings **ret_settings)
 {
 	static char path[32]; /* settings name it in what they complain of */
-	struct control_options options = {.config_file = path};
+	struct control_options options = {.line.config_file = path};
 
 	strcpy(path, "/tmp/sluice-settings-XXXXXX");
 	int fd = mkstemp(path);

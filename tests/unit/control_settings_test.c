@@ -169,20 +169,20 @@ START_TEST(a_value_that_was_given_beats_the_file)
 	char path[] = "/tmp/sluice-settings-XXXXXX";
 	const char *yaml = ADMIN VALID_LISTENERS POOL(FILES);
 	int fd = mkstemp(path);
-	struct control_options options = {.config_file = path};
+	struct control_options options = {.line.config_file = path};
 	struct conf_errors errors = {0};
 	struct settings *settings = NULL;
 
 	ck_assert_int_eq(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
 	close(fd);
-	given_add(&options.given, "control.socket", "/c", "--control-socket /c", true);
-	given_add(&options.given, GIVEN_PATH_SOCKET, "unix:/other", "--admin", true);
+	given_add(&options.line.given, "control.socket", "/c", "--control-socket /c", true);
+	given_add(&options.line.given, GIVEN_PATH_SOCKET, "unix:/other", "--admin", true);
 	ck_assert_int_eq(settings_load(&options, &errors, &settings), 0);
 	unlink(path);
 	ck_assert_str_eq(settings->socket, "/c");
 	ck_assert_str_eq(settings->admin_socket, "/other");
 	settings_free(settings);
-	given_fini(&options.given);
+	given_fini(&options.line.given);
 }
 END_TEST
 

@@ -33,18 +33,18 @@ static struct options parsed(const char *const *args, const char *const *env)
 static void refused(const char *const *args, const char *const *env, const char *expected)
 {
 	struct conf_errors errors = {0};
-	struct options options = {.given.count = 4711};
+	struct options options = {.line.given.count = 4711};
 
 	ck_assert_int_eq(parse(args, env, &errors, &options), -EINVAL);
 	ck_assert_str_eq(conf_error_text(&errors, 0), expected);
 	ck_assert_uint_eq(errors.errors.count, 1);
-	ck_assert_uint_eq(options.given.count, 4711);
+	ck_assert_uint_eq(options.line.given.count, 4711);
 	conf_errors_fini(&errors);
 }
 
 static const char *value_of(const struct options *options, const char *path)
 {
-	const struct given_value *value = given_find(&options->given, path);
+	const struct given_value *value = given_find(&options->line.given, path);
 
 	return value ? value->text : "none";
 }
@@ -53,12 +53,12 @@ START_TEST(two_flags_are_enough)
 {
 	struct options options = parsed(ARGS("--listen", ":80", "--target", "a:1"), NO_ENV);
 
-	ck_assert_uint_eq(options.given.count, 2);
-	ck_assert_str_eq(options.given.values[0].path, GIVEN_PATH_BIND);
-	ck_assert_str_eq(options.given.values[0].text, ":80");
-	ck_assert_str_eq(options.given.values[0].origin, "--listen :80");
-	ck_assert_str_eq(options.given.values[1].path, GIVEN_PATH_TARGET);
-	ck_assert_ptr_null(options.config_file);
+	ck_assert_uint_eq(options.line.given.count, 2);
+	ck_assert_str_eq(options.line.given.values[0].path, GIVEN_PATH_BIND);
+	ck_assert_str_eq(options.line.given.values[0].text, ":80");
+	ck_assert_str_eq(options.line.given.values[0].origin, "--listen :80");
+	ck_assert_str_eq(options.line.given.values[1].path, GIVEN_PATH_TARGET);
+	ck_assert_ptr_null(options.line.config_file);
 	ck_assert(!options.check && !options.show && !options.replace && !options.demo);
 	options_fini(&options);
 }
@@ -81,10 +81,10 @@ START_TEST(listeners_and_targets_repeat_in_order)
 		ARGS("--listen", ":80", "--listen", ":81", "--target", "b:1", "--target", "a:1"),
 		NO_ENV);
 
-	ck_assert_uint_eq(options.given.count, 4);
-	ck_assert_str_eq(options.given.values[1].text, ":81");
-	ck_assert_str_eq(options.given.values[2].text, "b:1");
-	ck_assert_str_eq(options.given.values[3].text, "a:1");
+	ck_assert_uint_eq(options.line.given.count, 4);
+	ck_assert_str_eq(options.line.given.values[1].text, ":81");
+	ck_assert_str_eq(options.line.given.values[2].text, "b:1");
+	ck_assert_str_eq(options.line.given.values[3].text, "a:1");
 	options_fini(&options);
 }
 END_TEST
@@ -96,9 +96,9 @@ START_TEST(variables_serve_as_flags_do)
 		       ENV("SLUICE_LISTEN=:80", "SLUICE_TARGETS=a:1,b:2", "SLUICE_WORKERS=3",
 			   "SLUICE_LOG=json", "SLUICE_LOG_LEVEL="));
 
-	ck_assert_uint_eq(options.given.count, 5);
-	ck_assert_str_eq(options.given.values[2].text, "b:2");
-	ck_assert_str_eq(options.given.values[2].origin, "SLUICE_TARGETS");
+	ck_assert_uint_eq(options.line.given.count, 5);
+	ck_assert_str_eq(options.line.given.values[2].text, "b:2");
+	ck_assert_str_eq(options.line.given.values[2].origin, "SLUICE_TARGETS");
 	ck_assert_str_eq(value_of(&options, "workers"), "3");
 	ck_assert_str_eq(value_of(&options, "log.format"), "json");
 	ck_assert_str_eq(value_of(&options, "log_level"), "none");
@@ -112,7 +112,7 @@ START_TEST(a_flag_beats_its_variable)
 		parsed(ARGS("--target", "c:3", "--target", "d:4", "--workers", "4"),
 		       ENV("SLUICE_WORKERS=3", "SLUICE_TARGETS=a:1,b:2", "SLUICE_LISTEN=:80"));
 
-	ck_assert_uint_eq(options.given.count, 4);
+	ck_assert_uint_eq(options.line.given.count, 4);
 	ck_assert_str_eq(value_of(&options, "workers"), "4");
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_TARGET), "c:3");
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), ":80");
@@ -125,7 +125,7 @@ START_TEST(an_admin_address_goes_where_its_form_says)
 	struct options options = parsed(ARGS("--admin", "unix:/x", "--admin=127.0.0.1:1", "x.yaml"),
 					ENV("SLUICE_ADMIN=[::1]:2"));
 
-	ck_assert_uint_eq(options.given.count, 2);
+	ck_assert_uint_eq(options.line.given.count, 2);
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_SOCKET), "unix:/x");
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_ADMIN), "127.0.0.1:1");
 	options_fini(&options);
@@ -143,7 +143,7 @@ START_TEST(an_admin_flag_beats_the_variable_whatever_its_form)
 	struct options options =
 		parsed(ARGS("--admin", "127.0.0.1:1", "x.yaml"), ENV("SLUICE_ADMIN=unix:/y"));
 
-	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_uint_eq(options.line.given.count, 1);
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_ADMIN), "127.0.0.1:1");
 	options_fini(&options);
 }
@@ -154,21 +154,21 @@ START_TEST(systemds_state_directory_comes_last)
 	struct options options =
 		parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/var/lib/a:/var/lib/b"));
 
-	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_uint_eq(options.line.given.count, 1);
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/var/lib/a");
-	ck_assert_str_eq(options.given.values[0].origin, "STATE_DIRECTORY");
-	ck_assert(options.given.values[0].is_fallback);
+	ck_assert_str_eq(options.line.given.values[0].origin, "STATE_DIRECTORY");
+	ck_assert(options.line.given.values[0].is_fallback);
 	options_fini(&options);
 	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY=/a", "SLUICE_STATE_DIRECTORY=/b"));
-	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_uint_eq(options.line.given.count, 1);
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/b");
-	ck_assert(!options.given.values[0].is_fallback);
+	ck_assert(!options.line.given.values[0].is_fallback);
 	options_fini(&options);
 	options = parsed(ARGS("--state-directory", "/c", "x.yaml"), ENV("STATE_DIRECTORY=/a"));
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_STATE), "/c");
 	options_fini(&options);
 	options = parsed(ARGS("x.yaml"), ENV("STATE_DIRECTORY="));
-	ck_assert_uint_eq(options.given.count, 0);
+	ck_assert_uint_eq(options.line.given.count, 0);
 	options_fini(&options);
 }
 END_TEST
@@ -177,14 +177,14 @@ START_TEST(a_file_is_named_in_three_ways)
 {
 	struct options options = parsed(ARGS("--config", "x.yaml"), ENV("SLUICE_CONFIG=y.yaml"));
 
-	ck_assert_str_eq(options.config_file, "x.yaml");
+	ck_assert_str_eq(options.line.config_file, "x.yaml");
 	options_fini(&options);
 	options = parsed(ARGS("--check", "z.yaml"), NO_ENV);
-	ck_assert_str_eq(options.config_file, "z.yaml");
+	ck_assert_str_eq(options.line.config_file, "z.yaml");
 	ck_assert(options.check);
 	options_fini(&options);
 	options = parsed(ARGS("--replace", "--detach"), ENV("SLUICE_CONFIG=y.yaml"));
-	ck_assert_str_eq(options.config_file, "y.yaml");
+	ck_assert_str_eq(options.line.config_file, "y.yaml");
 	ck_assert(options.replace && options.detach);
 	options_fini(&options);
 }
@@ -223,7 +223,7 @@ START_TEST(the_demo_listens_on_loopback_unless_told)
 	options_fini(&options);
 	options = parsed(ARGS("--demo", "--listen", ":8081"), NO_ENV);
 	ck_assert_str_eq(value_of(&options, GIVEN_PATH_BIND), ":8081");
-	ck_assert_uint_eq(options.given.count, 1);
+	ck_assert_uint_eq(options.line.given.count, 1);
 	options_fini(&options);
 }
 END_TEST
@@ -258,7 +258,7 @@ START_TEST(variables_of_tests_and_of_sluicectl_are_let_through)
 		       ENV("SLUICE_SECCOMP=kill", "SLUICE_FAULT=x", "SLUICE_FAULT_CONTROL=/x",
 			   "SLUICE_SOCKET=/x", "SLUICE_CONTROL_SOCKET=/x"));
 
-	ck_assert_uint_eq(options.given.count, 0);
+	ck_assert_uint_eq(options.line.given.count, 0);
 	options_fini(&options);
 	refused(ARGS("--config", "x"), ENV("SLUICE_SECCOMPX=1"),
 		"SLUICE_SECCOMPX: found an unknown variable; expected one that --help lists");
