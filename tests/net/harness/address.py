@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses in the notation of the configuration, and ports that nobody has."""
 
+import errno
 import os
 import random
 import socket
@@ -33,6 +34,13 @@ def _is_free(port, kind):
     return True
 
 
+def _own_ports():
+    """The first of this worker's ports and the one behind its last."""
+    turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES
+    first = FIRST_PORT + turn * PORTS_EACH
+    return first, first + PORTS_EACH
+
+
 def free_port(count=1):
     """The first of `count` free ports in a row, never given twice.
 
@@ -40,14 +48,30 @@ def free_port(count=1):
     another connection's source port by the time the proxy binds it. Of those, tests that run beside
     these (pytest-xdist's gw0, gw1, ...) have others.
     """
-    turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES
-    first = FIRST_PORT + turn * PORTS_EACH
+    first, end = _own_ports()
     while True:
-        port = random.randrange(first, first + PORTS_EACH - count)
+        port = random.randrange(first, end - count)
         wanted = range(port, port + count)
         if _given.isdisjoint(wanted) and all(_is_free(p, socket.SOCK_STREAM) for p in wanted):
             _given.update(wanted)
             return port
+
+
+def bind(sock, address):
+    """Port 0 is any of this worker's own: where a server of one test was, a proxy of that test may
+    still connect to, and would be counted by the server of another that got the port."""
+    if isinstance(address, str) or address[1]:
+        sock.bind(address)
+        return
+    while True:
+        port = random.randrange(*_own_ports())
+        try:
+            if port not in _given:
+                sock.bind((address[0], port))
+                return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
 
 
 def free_address(host="127.0.0.1"):

@@ -10,7 +10,7 @@ import struct
 import termios
 import threading
 
-from .address import connect, family, free_address
+from .address import bind, connect, family, free_address
 from .wait import eventually
 
 LINGER_RESET = struct.pack("ii", 1, 0)
@@ -118,7 +118,7 @@ class Listener:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.sock.family == socket.AF_INET6:
             self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        self.sock.bind(address)
+        bind(self.sock, address)
         self.sock.listen(backlog)
         self.sock.settimeout(8.0)
         self.address = self.sock.getsockname()
