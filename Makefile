@@ -50,6 +50,7 @@ CTL_SRC  := $(filter-out %/main.c,$(wildcard control/ctl/*.c control/ctl/*/*.c))
 CON_SRC  := $(filter-out %/main.c control/ctl/%,$(wildcard control/*.c control/*/*.c control/aws/*/*.c))
 XDP_SRC  := $(filter-out %.bpf.c,$(wildcard xdp/*.c xdp/*/*.c))
 SKELETON := $(patsubst xdp/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard xdp/*.bpf.c))
+PROGRAMS := $(addprefix $(BUILD)/,sluice sluice-control sluicectl)
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 XDP_OBJ  := $(XDP_SRC:%.c=$(BUILD)/%.o)
@@ -62,7 +63,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net kernel aws ship image test-kernels guest-bits replay readme bench bench-fast soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
-all: $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl ## build all programs (what a bare `make` does)
+all: $(PROGRAMS) ## build all programs (what a bare `make` does)
 
 run: $(BUILD)/sluice ## build, then proxy LISTEN=127.0.0.1:8080 to three demo backends
 	@$(BUILD)/sluice --demo --listen $(LISTEN) $(if $(ADMIN),--admin $(ADMIN))
@@ -124,8 +125,10 @@ soak: all $(BUILD)/fault/sluice $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-
 replay: $(FUZZ:%=$(BUILD)/replay/%) ## every stored fuzz input once
 	@set -e; for f in $(FUZZ); do $(BUILD)/replay/$$f tests/fuzz/corpus/$${f%_fuzz}; done
 
-readme: all ## what README.md says, held against the tree and the binaries
-	@$(PYTHON) -B tests/lint/readme.py $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
+readme: all $(BUILD)/lib/schema_keys | $(BUILD)/.deps-lint ## what README.md and the manual pages say, held against the tree and the binaries
+	@failed=0; \
+		$(PYTHON) -B tests/lint/readme.py $(PROGRAMS) || failed=1; \
+		$(PYTHON) -B tests/lint/manpages.py $(PROGRAMS) $(BUILD)/lib/schema_keys || failed=1; exit $$failed
 
 bench: all $(BENCH) | $(BUILD)/.deps-bench $(BUILD)/.deps-aws $(BUILD)/.deps-kernel ## against HAProxy, nginx, routing and direct; sluice-control; QUICK=1 for some five minutes
 	@$(TEST_ENV) tests/bench/run $(if $(QUICK),--quick)

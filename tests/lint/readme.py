@@ -59,11 +59,14 @@ def help_text(*command):
     return run.stdout
 
 
+def verbs_of(overview):
+    return re.findall(r"^  ([a-z][a-z-]*) {2,}\S", overview, re.M)
+
+
 def flags_of(sluice, control, sluicectl):
     """Of each program all that its help names; that of sluicectl is verb by verb."""
     overview = help_text(sluicectl)
-    verbs = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", overview, re.M)
-    texts = [overview, *(help_text(sluicectl, verb) for verb in verbs)]
+    texts = [overview, *(help_text(sluicectl, verb) for verb in verbs_of(overview))]
     return {"sluice": set(FLAG.findall(help_text(sluice))) | {"--help"},
             "sluice-control": set(FLAG.findall(help_text(control))),
             "sluicectl": set(FLAG.findall("".join(texts)))}
