@@ -95,7 +95,7 @@ aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.
 		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -n 4 -m "not soak" tests/aws
 
 ship: all $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-ship ## what is shipped: packages, templates, guides, and life behind a load balancer
-	@$(TEST_ENV) $(PYTEST) -m "not soak" tests/ship
+	@$(TEST_ENV) SHIP="$(abspath $(BUILD)/ship)" $(PYTEST) -m "not soak" tests/ship
 
 # What qemu-user leaves out on arm64, and the programs of the fast path, run on each of those kernels.
 GUEST_UNIT := $(addsuffix _test,dial holder listener netlink sandbox xdp_flow xdp_guard xdp_guard_cookie \
@@ -160,8 +160,8 @@ lint: $(SKELETON) | $(BUILD)/.deps-lint ## layers, sources, format, kernel progr
 format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout of every C file
 	@BUILD="$(BUILD)" PYTHON="$(PYTHON)" tests/lint/run $@
 
-install: all ## to DESTDIR and PREFIX=/usr/local
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sluice $(BUILD)/sluice-control $(BUILD)/sluicectl
+install: all ## programs, manual pages, units and the like, to DESTDIR and PREFIX=/usr/local
+	@BUILD="$(BUILD)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" packaging/install
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
 	@tests/deps build check lint net kernel aws ship fuzz bench
