@@ -61,7 +61,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run test check-all check net kernel aws deb ship image test-kernels guest-bits replay readme bench bench-fast soak screenshot asan tsan fuzz fuzzers lint format \
+.PHONY: all run test check-all check net kernel aws deb rpm ship image test-kernels guest-bits replay readme bench bench-fast soak screenshot asan tsan fuzz fuzzers lint format \
         format-check clean install deps help
 all: $(PROGRAMS) ## build all programs (what a bare `make` does)
 
@@ -94,7 +94,7 @@ aws: all $(BUILD)/hasten/sluice-control $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.
 	@python=$$(PYTHON="$(PYTHON)" tests/aws/venv "$(BUILD)/aws-venv") && \
 		$(TEST_ENV) $(PYTEST:$(PYTHON)=$$python) -n 4 -m "not soak" tests/aws
 
-ship: all $(TOOLS) | $(addprefix $(BUILD)/.deps-,net ship deb) ## what is shipped: packages, templates, guides, and life behind a load balancer
+ship: all $(TOOLS) | $(addprefix $(BUILD)/.deps-,net ship deb rpm) ## what is shipped: packages, templates, guides, and life behind a load balancer
 	@$(TEST_ENV) SHIP="$(abspath $(BUILD)/ship)" $(PYTEST) -m "not soak" tests/ship
 
 # What qemu-user leaves out on arm64, and the programs of the fast path, run on each of those kernels.
@@ -163,11 +163,14 @@ format format-check: | $(BUILD)/.deps-lint ## write (or only check) the layout o
 deb: | $(BUILD)/.deps-build $(BUILD)/.deps-deb ## the Debian package, in BUILD/ship/deb
 	@DEB_BUILD_OPTIONS="parallel=$$(nproc)" packaging/build-deb "$(BUILD)/ship/deb"
 
+rpm: | $(BUILD)/.deps-build $(BUILD)/.deps-rpm ## the RPM, in BUILD/ship/rpm
+	@packaging/build-rpm "$(BUILD)/ship/rpm"
+
 install: all ## programs, manual pages, units and the like, to DESTDIR and PREFIX=/usr/local
 	@BUILD="$(BUILD)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" packaging/install
 
 deps: ## install whatever of the tools is missing (apt or dnf, sudo only if needed)
-	@tests/deps build check lint net kernel aws ship deb fuzz bench
+	@tests/deps build check lint net kernel aws ship deb rpm fuzz bench
 
 clean: ## remove BUILD=build
 	rm -rf $(BUILD)
