@@ -32,9 +32,9 @@ def version():
     return re.search(r'SLUICE_VERSION "(.*)"', header)[1]
 
 
-def build(directory, **environment):
+def build(directory, source=ROOT, **environment):
     env = {**os.environ, "DEB_BUILD_OPTIONS": f"parallel={os.cpu_count()}", **environment}
-    must(ROOT / "packaging/build-deb", directory, env=env)
+    must(source / "packaging/build-deb", directory, env=env)
     return directory
 
 
@@ -50,12 +50,14 @@ def built():
 
 @pytest.fixture(scope="session")
 def again():
-    """Elsewhere, by somebody else; like all that builds it is a fixture, since a test has its limit."""
+    """Elsewhere, by somebody else, out of a make that was told otherwise. Like all that builds it is
+    a fixture: a test has its limit."""
     directory = SHIP / "again" / "deeper"
     shutil.rmtree(directory.parent, ignore_errors=True)
     old = os.umask(0o077)
     try:
-        build(directory, TZ="Pacific/Chatham", LC_ALL="C", HOME="/nonexistent", USER="x")
+        who = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "HOME": "/nonexistent", "USER": "x"}
+        build(directory, MAKEFLAGS=" -- HARDEN=", **who)
     finally:
         os.umask(old)
     yield directory
@@ -65,19 +67,19 @@ def again():
 @pytest.fixture(scope="session")
 def upgrade(built):
     """The next version, with another default configuration; only what tells it is built anew."""
-    directory = SHIP / "next"
-    shutil.rmtree(directory, ignore_errors=True)
+    directory, source = SHIP / "next", SHIP / "source"
+    for old in (directory, source):
+        shutil.rmtree(old, ignore_errors=True)
     shutil.copytree(built, directory, symlinks=True)
-    tree = directory / "sluice"
-    for path in ("proxy/base/version.h", "debian/changelog"):
-        file = tree / path
+    must(ROOT / "packaging/stage", source)
+    for path in ("proxy/base/version.h", "packaging/debian/changelog"):
+        file = source / path
         file.write_text(file.read_text().replace(version(), NEXT, 1))
-    with (tree / "packaging/system/sluice.yaml").open("a") as default:
+    with (source / "packaging/system/sluice.yaml").open("a") as default:
         default.write("# as of the next version\n")
-    (tree / "debian/debhelper-build-stamp").unlink()
-    must("dpkg-buildpackage", "-b", "-us", "-uc", "-nc", f"-j{os.cpu_count()}", cwd=tree)
-    yield deb(directory, of=NEXT)
-    shutil.rmtree(directory)
+    yield deb(build(directory, source), of=NEXT)
+    for made in (directory, source):
+        shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
