@@ -306,8 +306,30 @@ struct guard_interface {
 	__u16 mss6;
 };
 
+/* --- sockmap: two sockets that the kernel joins, each way (`index`, and `index ^ 1` back) --- */
+
+#define JOINT_LIMIT (1024 * 1024) /* bytes on their way to a socket; more, and the gate falls */
+
+/* One way, from the socket it is named after to the other one. Set up by user space before either
+ * socket is in a map; from then on the program's alone. */
+struct joint_way {
+	__u64 passed;  /* bytes handed on */
+	__u64 last_ns; /* bpf_ktime_get_ns() of the last of them */
+	__u32 base;    /* the other socket's write_seq before the first of them */
+	__u32 based;
+	__u32 gated; /* for good: what arrives now is read by user space, `passed` is final */
+	__u32 serial;
+} __attribute__((aligned(64)));
+
+/* The gate fell. */
+struct joint_event {
+	__u32 index;
+	__u32 serial;
+};
+
 _Static_assert(sizeof(struct flow_note_address) == 20, "no hidden padding");
 _Static_assert(sizeof(struct guard_gate) == 48, "no hidden padding");
 _Static_assert(sizeof(struct guard_bind) == 20, "no hidden padding");
 _Static_assert(sizeof(struct guard_source) == 16, "no hidden padding");
 _Static_assert(GUARD_VERDICTS <= 16, "guard_counts has room for all");
+_Static_assert(sizeof(struct joint_way) == 64, "one cache line");
