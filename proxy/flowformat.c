@@ -234,7 +234,7 @@ static void put_addr(struct line *line, const struct addr *addr)
 static const char *relay_name(const struct flow_record *record)
 {
 	if (record->offloaded_bytes)
-		return "flow";
+		return record->joined ? "sockmap" : "flow";
 	if (!record->spliced_bytes)
 		return "copy";
 	return record->spliced_bytes < record->client_bytes + record->backend_bytes ? "mixed"

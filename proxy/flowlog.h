@@ -32,7 +32,7 @@ struct flow_record {
 	uint64_t client_bytes;     /* client to backend */
 	uint64_t backend_bytes;    /* backend to client */
 	uint64_t spliced_bytes;    /* of both */
-	uint64_t offloaded_bytes;  /* of both, which the kernel translated by itself */
+	uint64_t offloaded_bytes;  /* of both, which the kernel carried by itself */
 	struct flow_leg client;
 	struct flow_leg backend;
 	struct addr proxy_source; /* the client, as its PROXY header said; family 0: it did not */
@@ -41,6 +41,7 @@ struct flow_record {
 	uint32_t worker;
 	enum reason reason;
 	uint8_t retries;
+	bool joined; /* it carried them between sockets of ours (sockmap) */
 	char listener[32];
 	char pool[32];
 	char target[64];

@@ -36,6 +36,7 @@ enum offload_mode {
 	OFFLOAD_OFF,
 	OFFLOAD_AUTO, /* those that have proved to last */
 	OFFLOAD_FLOW, /* as soon as they are established */
+	OFFLOAD_SOCKMAP,
 	OFFLOAD_MODES
 };
 

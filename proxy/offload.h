@@ -32,6 +32,7 @@
 #include "proxy/base/addr.h"
 #include "proxy/base/list.h"
 #include "xdp/flow.h"
+#include "xdp/sockmap.h"
 
 struct loop;
 struct offload;
@@ -49,7 +50,9 @@ struct offload_conf {
 	/* If there are any, sessions over others are refused. */
 	struct offload_interface interfaces[FLOW_INTERFACES];
 	size_t interface_count;
-	bool untrusted; /* the self-test failed: only what another process left is kept */
+	bool flow;      /* wanted by some pool, or there are some already */
+	bool untrusted; /* flow's self-test failed: only what another process left is kept */
+	bool sockmap;   /* wanted by some pool, and its self-test passed */
 	unsigned workers;
 	const char *pin_path; /* on bpffs, each process has a directory there; NULL: flows end
 				 with the process */
@@ -63,6 +66,7 @@ enum offload_count {
 	OFFLOAD_ENDED,
 	OFFLOAD_ADOPTED,
 	OFFLOAD_ADOPT_RESET, /* found, but could not go on */
+	OFFLOAD_GATES,       /* of joined sockets: one did not take what was sent to it */
 	OFFLOAD_COUNTS
 };
 
@@ -90,6 +94,7 @@ struct offload_counts {
  * half a second. Best before the process gives up CAP_SYS_ADMIN. 0; -EPROTO: it must not be used,
  * with a sentence; -EAGAIN: it could not be tried, likewise. */
 int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size);
+int offload_qualify_sockmap(char *ret_problem, size_t size); /* the same for joined sockets */
 
 /* Whether a process that died left flows at `pin_path`. */
 bool offload_has_estate(const char *pin_path);
@@ -101,7 +106,8 @@ void offload_make_pins(const char *pin_path, unsigned user);
 int offload_check_pins(const char *pin_path);
 
 /* Load programs and start the keeper, which first takes on what another process left: nothing may
- * be dialed or bound before. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
+ * be dialed or bound before. With whichever of the ways that are wanted can be had; the sentence is
+ * of one that cannot. It keeps CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. 0 or
  * -errno with a sentence. Before workers start: their ends of the socket pairs must be in their
  * fd tables. */
 int offload_start(const struct offload_conf *conf, struct offload **ret_offload, char *ret_problem,
@@ -144,6 +150,12 @@ struct offload_owner {
 	void *(*on_adopt)(struct loop *loop, struct offload_ticket *ticket);
 	/* It is over; the ticket is gone when this returns. */
 	void (*on_end)(void *owner, enum offload_end how);
+	/* The kernel moves the bytes from now on. */
+	void (*on_joined)(void *owner);
+	/* Not now, or never; the joint is gone. */
+	void (*on_not_joined)(void *owner, enum flow_refusal why);
+	/* It does not any more, one way. */
+	void (*on_gate)(void *owner);
 };
 
 enum offload_phase {
@@ -198,3 +210,35 @@ void offload_abort(struct offload_ticket *ticket);
 
 /* Bytes since promotion, and how quiet it is. SETTLING and later. */
 void offload_look(const struct offload_ticket *ticket, struct flow_view *ret_view);
+
+/* --- sockmap: the sockets stay with their owner, the kernel moves the bytes between them --- */
+
+/* From offload_join() to offload_part(), or on_not_joined(). */
+struct offload_joint {
+	struct list link; /* struct offload_door::joints */
+	struct offload_door *door;
+	void *owner; /* NULL: it has ended */
+	bool made;   /* on_joined() has come; until then nobody may read or write the sockets */
+	uint64_t before[2]; /* the owner's: bytes each way that were relayed by then */
+	uint64_t seen[2];   /* and that it has accounted for since */
+	struct sockmap_joint at;
+};
+
+/* Both sockets have nothing unsent in the owner's hands. FLOW_FINE: on its way, *ret_joint is set.
+ */
+enum flow_refusal offload_join(struct offload_door *door, void *owner, const int fds[2],
+			       struct offload_joint **ret_joint);
+
+/* The owner has closed both sockets; the joint is no longer its. */
+void offload_part(struct offload_joint *joint);
+
+/* These three once it is made; see xdp/sockmap.h. */
+void offload_joint_look(const struct offload_joint *joint, unsigned way,
+			struct sockmap_view *ret_view);
+bool offload_joint_is_written(const struct offload_joint *joint, unsigned way, int to_fd);
+bool offload_joint_is_through(const struct offload_joint *joint, unsigned way, int from_fd,
+			      int to_fd, bool finished);
+
+/* Bytes that the socket has received since it was joined. */
+uint64_t offload_joint_received(const struct offload_joint *joint, unsigned leg, int fd,
+				bool finished);

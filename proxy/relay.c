@@ -86,13 +86,14 @@ static enum step to_failed(struct run *run, int error)
 	return STEP_TO_FAILED;
 }
 
-/* The source said all it will say. A recorded error outranks a clean end. */
+/* The source said all it will say. A recorded error outranks that; so do bytes still to come. */
 static enum step end_of_stream(struct run *run)
 {
 	if (run->from->error)
 		return from_failed(run, run->from->error);
 	run->from->readable = false;
-	run->relay->state = RELAY_DRAINING;
+	if (run->relay->bytes >= run->relay->whole_bytes)
+		run->relay->state = RELAY_DRAINING;
 	return STEP_GO_ON;
 }
 
@@ -276,7 +277,7 @@ static enum step copy_once(struct run *run)
 	if (got == 0)
 		return end_of_stream(run);
 	emptied = (size_t)got < size && !from->last_words && !from->urgent;
-	is_last = emptied && from->rdhup;
+	is_last = emptied && from->rdhup && run->relay->bytes + got >= run->relay->whole_bytes;
 	if (peek)
 		count_add(&run->kit->counts->buffer_refusals, 1);
 	step = forward(run, (size_t)got, peek, is_last);

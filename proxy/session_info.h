@@ -28,6 +28,7 @@ struct session_info {
 	uint64_t id;
 	uint8_t phase; /* enum session_phase */
 	uint8_t retries;
+	bool joined;     /* by the kernel (sockmap) */
 	bool spliced;    /* its last bulky bytes went through a pipe */
 	uint32_t worker; /* index */
 	char listener[32];

@@ -308,7 +308,11 @@ struct guard_interface {
 
 /* --- sockmap: two sockets that the kernel joins, each way (`index`, and `index ^ 1` back) --- */
 
-#define JOINT_LIMIT (1024 * 1024) /* bytes on their way to a socket; more, and the gate falls */
+/* Bytes handed on to a socket that its peer has not acknowledged; more, and the gate falls. */
+#define JOINT_LIMIT (2 * 1024 * 1024)
+
+/* Bytes beyond its receive buffer that a socket whose gate fell may have unread. */
+#define JOINT_UNREAD (64 * 1024 * 1024)
 
 /* One way, from the socket it is named after to the other one. Set up by user space before either
  * socket is in a map; from then on the program's alone. */
@@ -319,6 +323,7 @@ struct joint_way {
 	__u32 based;
 	__u32 gated; /* for good: what arrives now is read by user space, `passed` is final */
 	__u32 serial;
+	__u32 lost; /* bytes had to be dropped: neither leg may end well any more */
 } __attribute__((aligned(64)));
 
 /* The gate fell. */

@@ -22,6 +22,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	int sk_rcvbuf;
 };
 
 struct inet_sock {

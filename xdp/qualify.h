@@ -2,19 +2,28 @@
  *
  * The self-test that admits a kernel: each way past user space is tried on connections of its own,
  * in network namespaces that nobody else sees, for a fraction of a second. What a kernel's version
- * promises is not asked.
+ * promises is not asked, but by sockmap: some of what kernels get wrong there is too rare to be
+ * seen.
  *
  * Happy path: two namespaces and a veth pair, a connection through us for each step, taken over and
- * used: bytes both ways across the promotion, FINs, a reader that stalls, a reset.
+ * used: bytes both ways across the promotion, FINs, a reader that stalls, a reset. Sockets are
+ * joined wherever their packets come from, so sockmap is tried on a loopback (xdp/sockmap/test.c).
  * Failure modes: the first step that goes wrong names itself, and that way is not offered. Without
- * CAP_SYS_ADMIN there are no namespaces: tc is tried on this one's loopback, XDP remains untried.
+ * CAP_SYS_ADMIN there are no namespaces: tc and sockmap are tried on this one's loopback, XDP
+ * remains untried.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum qualify_path { QUALIFY_TC, QUALIFY_XDP_NATIVE, QUALIFY_XDP_GENERIC, QUALIFY_PATHS };
+enum qualify_path {
+	QUALIFY_TC,
+	QUALIFY_XDP_NATIVE,
+	QUALIFY_XDP_GENERIC,
+	QUALIFY_SOCKMAP,
+	QUALIFY_PATHS
+};
 
 extern const char *const qualify_path_names[QUALIFY_PATHS];
 

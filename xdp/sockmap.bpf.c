@@ -7,11 +7,18 @@
  * the verdict runs on either of them, and only `sources` carries the program.
  *
  * Failure modes. The kernel queues without bound for a socket that does not take any more, so the
- * program reckons what is on its way (handed on, less what the other socket's write_seq has grown
- * by), and above JOINT_LIMIT lets a gate fall, for good: everything from then on is passed to user
- * space, which is told, and the sender's window closes as usual. A socket whose joint is not known
- * (any more) is passed too. A FIN without data is dropped, since redirected it breaks the
+ * program reckons what is on its way (handed on, less what the other socket's peer has acknowledged
+ * since), and above JOINT_LIMIT lets the gates fall, for good: everything from then on is passed to
+ * user space, which is told, and the sender's window closes as usual. A socket whose joint is not
+ * known (any more) is passed too. A FIN without data is dropped, since redirected it breaks the
  * connection; user space hears of it all the same.
+ *
+ * What a socket passes up waits in one queue with what it is to send, behind it, and counts against
+ * no window there. So the gate of one way makes that of the other fall with the next packet, after
+ * which nothing more comes into these queues; and user space gives each socket a send buffer that
+ * has room for JOINT_LIMIT, so that nothing waits there for a peer. Should it wait all the same (no
+ * memory, or no CPU for the kernel's thread), there is an end to what may be unread: then the joint
+ * is lost, and has to be reset.
  */
 #include <linux/bpf.h>
 
@@ -59,8 +66,8 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } joint_events SEC(".maps");
 
-/* How far the other socket's kernel has come in sending. False: it is gone. */
-static __always_inline int written(__u64 cookie, __u32 *ret_seq)
+/* How far the other socket has come: written to, and acknowledged. False: it is gone. */
+static __always_inline int reached(__u64 cookie, __u32 *ret_written, __u32 *ret_acked)
 {
 	struct bpf_sock *target = bpf_map_lookup_elem(&joint_targets, &cookie);
 	struct tcp_sock *tcp;
@@ -68,8 +75,10 @@ static __always_inline int written(__u64 cookie, __u32 *ret_seq)
 	if (!target)
 		return 0;
 	tcp = bpf_skc_to_tcp_sock(target);
-	if (tcp)
-		*ret_seq = tcp->write_seq;
+	if (tcp) {
+		*ret_written = tcp->write_seq;
+		*ret_acked = tcp->snd_una;
+	}
 	bpf_sk_release(target);
 	return !!tcp;
 }
@@ -83,13 +92,46 @@ static __always_inline void drop_gate(struct joint_way *way, __u32 index)
 	bpf_ringbuf_output(&joint_events, &event, sizeof(event), 0);
 }
 
+/* Far more is unread than any window can have offered. */
+static __always_inline int is_overfull(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	return tcp && tcp->rcv_nxt - tcp->copied_seq >
+			      (__u32)tcp->inet_conn.icsk_inet.sk.sk_rcvbuf + JOINT_UNREAD;
+}
+
+static __always_inline int pass_up(struct __sk_buff *skb, struct joint_way *way, __u32 index)
+{
+	if (!way->lost && !is_overfull(skb))
+		return SK_PASS;
+	if (!way->lost) {
+		way->lost = 1;
+		drop_gate(way, index);
+	}
+	return SK_DROP;
+}
+
+static __always_inline int is_other_gated(__u32 index)
+{
+	struct joint_way *other;
+
+	index ^= 1;
+	other = bpf_map_lookup_elem(&joint_ways, &index);
+	return other && other->gated;
+}
+
 SEC("sk_skb/stream_verdict")
 int joint_verdict(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct joint_way *way;
+	__u32 write_seq, acked;
 	__u32 *index;
-	__u32 seq;
 
 	if (!skb->len)
 		return SK_DROP;
@@ -97,17 +139,19 @@ int joint_verdict(struct __sk_buff *skb)
 	if (!index)
 		return SK_PASS;
 	way = bpf_map_lookup_elem(&joint_ways, index);
-	if (!way || way->gated)
+	if (!way)
 		return SK_PASS;
-	if (!written(cookie, &seq)) {
+	if (way->gated)
+		return pass_up(skb, way, *index);
+	if (is_other_gated(*index) || !reached(cookie, &write_seq, &acked)) {
 		drop_gate(way, *index);
 		return SK_PASS;
 	}
 	if (!way->based) {
 		way->based = 1;
-		way->base = seq;
+		way->base = write_seq;
 	}
-	if ((__u32)way->passed - (seq - way->base) > JOINT_LIMIT) {
+	if ((__u32)way->passed - (acked - way->base) > JOINT_LIMIT) {
 		drop_gate(way, *index);
 		return SK_PASS;
 	}

@@ -4,19 +4,21 @@
  * owns them. Nothing of threads or sessions here, which are proxy/offload's.
  *
  * The life of a joint (legs and ways: 0 is the client's socket, and what it receives; 1 is the
- * backend's; nothing that was read is unsent):
+ * backend's; nothing that was read is unsent, and nothing is half read):
  *
  *   sockmap_join() -> bytes move in the kernel; sockmap_look() for the figures
  *     a FIN arrives on a leg -> sockmap_is_through() ? shutdown(2) of the other : ask again soon
- *     a way is gated         -> sockmap_is_written() ? relay that way from now on : ask again soon
+ *     a way is gated (and the other one, when next a byte comes)
+ *                            -> sockmap_is_written() ? relay that way from now on : ask again soon
  *   -> close(2) both, which takes them out of the maps -> sockmap_part()
  *
  * The sockets of a live joint are never taken out of the maps otherwise: bytes on their way would
  * be lost. Closing them before sockmap_is_through() (or, gated, before the relay is done) loses
  * bytes too, so that must be a reset.
  *
- * Failure modes: joining is refused, and the sockets are as they were. A backend that finishes in
- * the middle of it leaves its way gated from the start.
+ * Failure modes: joining is refused, and the sockets are as they were, but for the size of their
+ * send buffers. A backend that finishes in the middle of it leaves its way gated from the start. A
+ * kernel without memory may lose bytes of a gated way, which it says.
  *
  * Threads: one owner calls everything, but what takes no struct sockmap, and sockmap_look() and
  * sockmap_is_written(), which whoever owns the sockets calls.
@@ -43,6 +45,7 @@ struct sockmap_view {
 	uint64_t passed;  /* bytes handed on by the kernel, this way */
 	uint64_t last_ns; /* CLOCK_MONOTONIC of the last of them; 0: none yet */
 	bool gated;       /* `passed` is final */
+	bool lost;        /* the kernel dropped bytes: reset both */
 };
 
 /* Whether a kernel of this release (uname -r) is known to keep every byte; those that may be are
@@ -61,8 +64,9 @@ int sockmap_test(struct sockmap *map, char *ret_problem, size_t size);
 /* All of it, and nothing is left behind: for whoever asks what this host can do. */
 int sockmap_qualify(char *ret_problem, size_t size);
 
-/* 0; -EOPNOTSUPP: not two established TCP sockets; -EPROTO: one has TLS in the kernel; -ENOSPC: no
- * slot; -EAGAIN: too lively, later perhaps; or -errno. */
+/* Whoever read last from these sockets read until there was nothing: what is half read would be
+ * handed on as a whole. 0; -EOPNOTSUPP: not two established TCP sockets; -EPROTO: one has TLS in
+ * the kernel; -ENOSPC: no slot; -EAGAIN: too lively, later perhaps; or -errno. */
 int sockmap_join(struct sockmap *map, const int fds[2], struct sockmap_joint *ret_joint);
 void sockmap_part(struct sockmap *map, const struct sockmap_joint *joint);
 
@@ -73,12 +77,12 @@ void sockmap_look(const struct sockmap *map, const struct sockmap_joint *joint, 
 bool sockmap_is_written(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
 			int to_fd);
 
-/* The same, and that was all that `from_fd` has received up to its FIN, which is here. */
+/* The same, and that was all that `from_fd` has received. `finished`: its FIN is here, which the
+ * kernel counts. */
 bool sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
-			int from_fd, int to_fd);
+			int from_fd, int to_fd, bool finished);
 
-/* Bytes that a leg has received since it was joined. `finished`: its FIN is here (and counted by
- * the kernel). */
+/* Bytes that a leg has received since it was joined. `finished`: its FIN is here. */
 uint64_t sockmap_received(const struct sockmap_joint *joint, unsigned leg, int fd, bool finished);
 
 /* Readable: a gate fell. */

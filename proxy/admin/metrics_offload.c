@@ -23,6 +23,10 @@ static const struct {
 			     "Sessions that a process before this one had left in the kernel."},
 	[OFFLOAD_ADOPT_RESET] = {"sluice_offload_adopt_reset_total",
 				 "Of those, the ones that could not go on and were reset."},
+	[OFFLOAD_GATES] =
+		{"sluice_offload_gates_total",
+		 "Ways of joined sockets (sockmap) that are relayed again, as one did not "
+		 "take what was sent to it."},
 };
 
 void metrics_offload(struct exposition *out, const struct admin_ops *ops)

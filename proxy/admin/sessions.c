@@ -63,6 +63,8 @@ static int (*const orders[SESSION_SORTS])(const void *, const void *) = {
 
 static const char *relay_name(const struct session_info *info)
 {
+	if (info->joined)
+		return "sockmap";
 	if (info->phase == SESSION_PHASE_OFFLOADED)
 		return "flow";
 	return info->spliced ? "splice" : "copy";

@@ -49,6 +49,11 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
 	return loop_ctl(loop, EPOLL_CTL_ADD, source, events);
 }
 
+void loop_change(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	loop_ctl(loop, EPOLL_CTL_MOD, source, events);
+}
+
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
 	loop_ctl(loop, EPOLL_CTL_DEL, source, 0);

@@ -42,6 +42,8 @@ void loop_fini(struct loop *loop);
 
 /* Register with epoll_ctl(2); 0 or -errno. close(2) of the fd removes it as well. */
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
+void loop_change(struct loop *loop, struct loop_source *source,
+		 uint32_t events); /* what is added */
 void loop_remove(struct loop *loop, struct loop_source *source);
 
 /* Put on the ready list once; a task that is on a list already stays where it is. */

@@ -165,6 +165,12 @@ static void judge_generic(const struct doctor_facts *facts, const struct doctor_
 	judge_trial(&facts->tried[QUALIFY_XDP_GENERIC], DOCTOR_WARN, ret);
 }
 
+static void judge_sockmap(const struct doctor_facts *facts, const struct doctor_nic *nic,
+			  struct doctor_finding *ret)
+{
+	judge_trial(&facts->tried[QUALIFY_SOCKMAP], DOCTOR_WARN, ret);
+}
+
 static const struct doctor_rule rules[] = {
 	{"kernel", "/proc/sys/kernel/osrelease", judge_version,
 	 "install a kernel of 6.1 or later; sessions are relayed until then"},
@@ -186,6 +192,8 @@ static const struct doctor_rule rules[] = {
 	 "see the lines above; until it works, sessions are relayed whatever `offload:` says"},
 	{"flow-by-xdp", "a self-test", judge_xdp, "stay with `hook: tc`, the default"},
 	{"flow-by-xdp-generic", "a self-test", judge_generic, "stay with `hook: tc`, the default"},
+	{"sockmap", "a self-test", judge_sockmap,
+	 "stay with `offload: auto`; pools with `sockmap` are relayed"},
 };
 
 const struct doctor_chapter doctor_kernel = {

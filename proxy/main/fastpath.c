@@ -14,12 +14,17 @@
 #include "proxy/main/supervisor.h"
 #include "proxy/offload.h"
 
-static bool is_wanted(const struct config *config)
+static bool has_mode(const struct config *config, enum offload_mode mode)
 {
 	for (size_t i = 0; i < config->pool_count; i++)
-		if (config->pools[i].offload != OFFLOAD_OFF)
+		if (config->pools[i].offload == mode)
 			return true;
 	return false;
+}
+
+static bool wants_flow(const struct config *config)
+{
+	return has_mode(config, OFFLOAD_AUTO) || has_mode(config, OFFLOAD_FLOW);
 }
 
 /* What `auto` means; an interface's `auto` is the fast path's. */
@@ -79,10 +84,21 @@ static const char *choose_pins(const char *path)
 	return NULL;
 }
 
+/* One that could not be tried is not trusted either: there is no fallback at the first anomaly. */
+static void qualify_sockmap(struct supervisor *sv)
+{
+	char problem[512];
+
+	sv->sockmap_refused = offload_qualify_sockmap(problem, sizeof(problem)) != 0;
+	if (sv->sockmap_refused)
+		log_event(LOG_WARN, "offload_unavailable",
+			  "text=\"pools with offload: sockmap are relayed: %s\"", problem);
+}
+
 void fastpath_qualify(struct supervisor *sv, const struct config *config)
 {
 	struct offload_conf conf = conf_of(sv, &config->fast_path);
-	unsigned hooks = is_wanted(config) ? hooks_in_use(&conf) : 0;
+	unsigned hooks = wants_flow(config) ? hooks_in_use(&conf) : 0;
 	char problem[512];
 	int err;
 
@@ -99,6 +115,8 @@ void fastpath_qualify(struct supervisor *sv, const struct config *config)
 		else if (err)
 			log_event(LOG_WARN, "offload_untried", "text=\"%s\"", problem);
 	}
+	if (has_mode(config, OFFLOAD_SOCKMAP))
+		qualify_sockmap(sv);
 }
 
 static unsigned long long limit_of(const struct supervisor *sv)
@@ -116,13 +134,16 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 	int err;
 
 	conf.untrusted = sv->offload_refused;
-	if ((is_wanted(config) && !conf.untrusted) || offload_has_estate(config->fast_path.pin)) {
-		conf.pin_path = choose_pins(config->fast_path.pin);
+	conf.flow = (wants_flow(config) && !conf.untrusted) ||
+		    offload_has_estate(config->fast_path.pin);
+	conf.sockmap = has_mode(config, OFFLOAD_SOCKMAP) && !sv->sockmap_refused;
+	if (conf.flow || conf.sockmap) {
+		conf.pin_path = conf.flow ? choose_pins(config->fast_path.pin) : NULL;
 		err = offload_start(&conf, &sv->offload, problem, sizeof(problem));
-		if (err)
-			log_event(LOG_WARN, "offload_unavailable",
-				  "text=\"every session is relayed: %s\"", problem);
-		else
+		if (err || problem[0])
+			log_event(LOG_WARN, "offload_unavailable", "text=\"%s is relayed: %s\"",
+				  err ? "every session" : "what it was for", problem);
+		if (!err)
 			log_event(LOG_INFO, "offload_ready", "sessions=%llu", limit_of(sv));
 	}
 	/* What the keeper alone needs, it has by now. */
@@ -131,7 +152,7 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 
 void fastpath_reloaded(struct supervisor *sv, const struct config *config)
 {
-	if (is_wanted(config) && !sv->offload)
+	if ((wants_flow(config) || has_mode(config, OFFLOAD_SOCKMAP)) && !sv->offload)
 		log_event(
 			LOG_WARN, "offload_unavailable",
 			"text=\"every session is relayed: the offload starts with the process, or "

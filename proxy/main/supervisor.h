@@ -66,6 +66,7 @@ struct supervisor {
 	struct worker_wires wires;
 	struct offload *offload;     /* NULL: no pool wants it, or it cannot be had */
 	bool offload_refused;        /* the self-test failed */
+	bool sockmap_refused;        /* likewise */
 	struct admission *admission; /* NULL: no guard at the door is configured */
 	struct timer guard_timer;
 	struct worker **workers;

@@ -20,17 +20,6 @@
 
 #define SETTLE_MS 1
 
-struct offload_door {
-	struct offload *offload;
-	unsigned worker;
-	struct loop *loop;
-	struct offload_owner owner;
-	struct loop_source source;
-	struct outbox outbox;
-	struct list settling; /* struct offload_ticket::link */
-	struct timer timer;
-};
-
 static void free_ticket(struct offload_ticket *ticket)
 {
 	list_remove(&ticket->link);
@@ -42,7 +31,12 @@ static void tell(struct offload_door *door, enum offload_op op, struct offload_t
 {
 	struct offload_message message = {.op = op, .ticket = ticket, .index = ticket->index};
 
-	outbox_put(&door->outbox, &message, fds);
+	door_tell(door, &message, fds);
+}
+
+void door_tell(struct offload_door *door, const struct offload_message *message, const int fds[2])
+{
+	outbox_put(&door->outbox, message, fds);
 }
 
 /* --- there --- */
@@ -106,6 +100,8 @@ enum flow_refusal offload_offer(struct offload_door *door, void *owner, const in
 	struct offload_ticket *ticket;
 	enum flow_refusal refusal;
 
+	if (!door->offload->engine)
+		return FLOW_ERROR;
 	if (is_full(door->offload))
 		return refuse(door, FLOW_FULL);
 	ticket = calloc(1, sizeof(*ticket));
@@ -318,7 +314,8 @@ static void on_message(struct loop_source *source, uint32_t events)
 	if (events & EPOLLOUT)
 		outbox_flush(&door->outbox);
 	while (message_receive(source->fd, &message, fds) > 0)
-		obey(door, &message, fds);
+		if (!joint_obey(door, &message))
+			obey(door, &message, fds);
 }
 
 int offload_door_open(struct offload *offload, unsigned worker, struct loop *loop,
@@ -337,6 +334,7 @@ int offload_door_open(struct offload *offload, unsigned worker, struct loop *loo
 		(struct loop_source){.on_event = on_message, .fd = offload->worker_fds[worker]};
 	outbox_init(&door->outbox, door->source.fd);
 	list_init(&door->settling);
+	list_init(&door->joints);
 	timer_init(&door->timer, on_settle_timer);
 	err = loop_add(loop, &door->source, EPOLLIN | EPOLLOUT | EPOLLET);
 	if (err) {
@@ -353,6 +351,7 @@ void offload_door_close(struct offload_door *door)
 		return;
 	timer_cancel(&door->timer);
 	loop_remove(door->loop, &door->source);
+	joints_forget(door);
 	outbox_fini(&door->outbox);
 	free(door);
 }

@@ -2,8 +2,8 @@
  *
  * What the files of the offload share: keeper.c is the thread, promote.c takes sessions over,
  * recall.c gives them back, adopt.c finds those that nobody has, pinning.c where they are, ending.c
- * sees them end, cellar.c has their sockets; door.c is the worker's side, message.c the way between
- * the two.
+ * sees them end, cellar.c has their sockets; joiner.c joins sockets and parts them; door.c is the
+ * worker's side, joint.c that of joined sockets, message.c the way between the two.
  */
 #pragma once
 
@@ -54,10 +54,20 @@ struct counter_side {
 	struct outbox outbox;
 };
 
+/* What the keeper has of two sockets that are joined; they stay with their worker. */
+struct joined {
+	struct offload_joint *joint; /* NULL: none */
+	struct sockmap_joint at;
+	uint32_t worker;
+};
+
 struct offload {
 	struct offload_conf conf;
-	struct flow_engine *engine;
-	struct pinning *pins; /* NULL: nothing is pinned */
+	struct flow_engine *engine; /* NULL: no flows */
+	struct pinning *pins;       /* NULL: nothing is pinned */
+	struct sockmap *sockmap;    /* NULL: no joints */
+	struct joined *joined;      /* by index / 2 */
+	struct loop_source gates;   /* that fell */
 	struct route_table *routes;
 	struct thread thread;
 	sem_t ready; /* posted by the thread: others may dial now */
@@ -86,6 +96,7 @@ struct offload {
 	_Atomic uint64_t counts[OFFLOAD_COUNTS];
 	_Atomic uint64_t refusals[FLOW_REFUSALS];
 	_Atomic uint64_t open;
+	_Atomic uint64_t joints;
 	uint64_t limit; /* slots in use at once, as the cellars have room */
 	bool leave;
 };
@@ -99,6 +110,19 @@ static inline struct grave *grave_of(struct offload *offload, uint32_t index)
 {
 	return &offload->graves[index / 2];
 }
+
+/* A worker's side. */
+struct offload_door {
+	struct offload *offload;
+	unsigned worker;
+	struct loop *loop;
+	struct offload_owner owner;
+	struct loop_source source;
+	struct outbox outbox;
+	struct list settling; /* struct offload_ticket::link */
+	struct list joints;   /* struct offload_joint::link */
+	struct timer timer;
+};
 
 /* keeper.c: to the ticket's worker; kept until there is room. */
 void keeper_tell(struct offload *offload, uint32_t worker, const struct offload_message *message,
@@ -122,6 +146,20 @@ void keeper_ask(struct offload *offload, uint32_t worker, struct offload_ticket 
 void keeper_insert_all(struct loop_task *task);
 void keeper_bury(struct offload *offload, struct offload_ticket *ticket, const int fds[2]);
 void keeper_cancel(struct offload *offload, uint32_t index);
+
+/* joiner.c: the kernel's part; 0 or -errno with a sentence. */
+int joiner_open(struct offload *offload, char *problem, size_t size);
+void joiner_close(struct offload *offload);
+void joiner_join(struct offload *offload, uint32_t worker, struct offload_joint *joint,
+		 const int fds[2]);
+void joiner_part(struct offload *offload, uint32_t worker, const struct offload_message *message);
+
+/* joint.c: what the keeper says of joints. False: it is about something else. */
+void joints_forget(struct offload_door *door); /* of sessions that have ended */
+bool joint_obey(struct offload_door *door, const struct offload_message *message);
+
+/* door.c */
+void door_tell(struct offload_door *door, const struct offload_message *message, const int fds[2]);
 
 /* recall.c */
 /* A ticket that the grave has no more belongs to a worker that is about to hear of its end. */

@@ -34,6 +34,7 @@ const char *const offload_count_names[OFFLOAD_COUNTS] = {
 	[OFFLOAD_ENDED] = "ended",
 	[OFFLOAD_ADOPTED] = "adopted",
 	[OFFLOAD_ADOPT_RESET] = "adopt_reset",
+	[OFFLOAD_GATES] = "gates",
 };
 
 /* --- messages --- */
@@ -63,6 +64,13 @@ static void obey(struct counter_side *side, const struct offload_message *messag
 	case OFFLOAD_ABORT:
 		keeper_recall(offload, message->index, message->ticket,
 			      message->op == OFFLOAD_ABORT);
+		break;
+	case OFFLOAD_JOIN:
+		offload_note(offload, OFFLOAD_OFFERED);
+		joiner_join(offload, side->worker, message->joint, fds);
+		break;
+	case OFFLOAD_PART:
+		joiner_part(offload, side->worker, message);
 		break;
 	}
 }
@@ -101,14 +109,16 @@ static int register_all(struct offload *offload)
 {
 	int err = loop_add(&offload->loop, &offload->stop, EPOLLIN);
 
-	if (!err)
+	if (!err && offload->engine)
 		err = loop_add(&offload->loop, &offload->events, EPOLLIN);
+	if (!err && offload->sockmap)
+		err = loop_add(&offload->loop, &offload->gates, EPOLLIN);
 	for (unsigned i = 0; i < offload->conf.workers && !err; i++)
 		err = loop_add(&offload->loop, &offload->sides[i].source,
 			       EPOLLIN | EPOLLOUT | EPOLLET);
-	if (!err)
+	if (!err && offload->engine)
 		err = keeper_watch_start(offload);
-	if (!err)
+	if (!err && offload->engine)
 		keeper_doubt_start(offload);
 	return err;
 }
@@ -120,13 +130,15 @@ static void run(void *arg)
 	take_own_fds();
 	for (unsigned i = 0; i < offload->conf.workers; i++)
 		close(offload->worker_fds[i]); /* in this table; the workers have theirs */
-	keeper_adopt(offload);
+	if (offload->engine)
+		keeper_adopt(offload);
 	sandbox_enter(SANDBOX_OFFLOAD);
 	sem_post(&offload->ready);
 	loop_run(&offload->loop);
-	if (!offload->leave)
+	if (offload->engine && !offload->leave)
 		keeper_reset_all(offload);
 	flow_close(offload->engine, offload->leave);
+	joiner_close(offload);
 }
 
 static int open_pairs(struct offload *offload)
@@ -149,9 +161,14 @@ static int open_pairs(struct offload *offload)
 /* Every session's sockets need a place. */
 static int open_cellars(struct offload *offload)
 {
-	uint32_t slots = flow_capacity(offload->engine);
-	int err = cellars_open(slots, &offload->cellars);
+	uint32_t slots;
+	int err;
 
+	offload->limit = offload->conf.sessions;
+	if (!offload->engine)
+		return 0; /* joined sockets stay with their workers */
+	slots = flow_capacity(offload->engine);
+	err = cellars_open(slots, &offload->cellars);
 	if (!err)
 		offload->limit = cellars_room(offload->cellars);
 	if (!err && offload->limit > slots)
@@ -161,9 +178,9 @@ static int open_cellars(struct offload *offload)
 
 static int allocate(struct offload *offload)
 {
-	uint32_t sessions = flow_capacity(offload->engine);
+	uint32_t sessions = offload->engine ? flow_capacity(offload->engine) : 0;
 
-	offload->graves = calloc(sessions, sizeof(offload->graves[0]));
+	offload->graves = calloc(sessions + 1, sizeof(offload->graves[0]));
 	offload->sides = calloc(offload->conf.workers, sizeof(offload->sides[0]));
 	offload->worker_fds = calloc(offload->conf.workers, sizeof(int));
 	if (!offload->graves || !offload->sides || !offload->worker_fds)
@@ -212,17 +229,53 @@ static int open_engine(struct offload *offload, char *problem, size_t size)
 
 	if (err)
 		return err;
+	offload->events = (struct loop_source){.on_event = keeper_on_events,
+					       .fd = flow_events_fd(offload->engine)};
 	err = route_open(&offload->routes);
 	if (!err)
 		err = keeper_watch_open(offload);
-	if (!err)
-		err = loop_init(&offload->loop);
+	if (err)
+		snprintf(problem, size, "the kernel's tables of routes: %s", strerror(-err));
+	else
+		problem[0] = '\0'; /* the first try's */
+	return err;
+}
+
+/* What could not be taken on is left to who can. */
+static void close_flows(struct offload *offload)
+{
+	offload->leave = offload->pins && pinning_are_inherited(offload->pins);
+	flow_close(offload->engine, offload->leave);
+	offload->engine = NULL;
+	pinning_close(offload->pins, offload->leave);
+	offload->pins = NULL;
+}
+
+/* Of the ways that are asked for, those that can be had; an error if that is none. */
+static int open_ways(struct offload *offload, char *problem, size_t size)
+{
+	int flow = offload->conf.flow ? open_engine(offload, problem, size) : -ENOTSUP;
+	int sockmap = -ENOTSUP;
+
+	if (flow)
+		close_flows(offload);
+	if (offload->conf.sockmap)
+		sockmap = joiner_open(offload, problem, size);
+	return flow && sockmap ? (offload->conf.flow ? flow : sockmap) : 0;
+}
+
+static int open_keeper(struct offload *offload, char *problem, size_t size)
+{
+	int err = loop_init(&offload->loop);
+
 	if (!err)
 		err = allocate(offload);
 	if (!err)
 		err = open_cellars(offload);
+	if (!err)
+		err = register_all(offload);
 	if (err)
-		snprintf(problem, size, "the keeper of flows: %s", strerror(-err));
+		snprintf(problem, size, "the keeper of the offload: %s", strerror(-err));
 	return err;
 }
 
@@ -273,17 +326,14 @@ int offload_start(const struct offload_conf *conf, struct offload **ret_offload,
 	if (!offload)
 		return -ENOMEM;
 	init(offload, conf);
-	err = open_engine(offload, ret_problem, size);
-	if (!err) {
-		offload->events = (struct loop_source){.on_event = keeper_on_events,
-						       .fd = flow_events_fd(offload->engine)};
-		err = register_all(offload);
-	}
+	err = open_ways(offload, ret_problem, size);
+	if (!err)
+		err = open_keeper(offload, ret_problem, size);
 	if (!err)
 		err = thread_start(&offload->thread, "offload", run, offload);
 	if (err) {
-		offload->leave = offload->pins && pinning_are_inherited(offload->pins);
-		flow_close(offload->engine, offload->leave);
+		close_flows(offload);
+		joiner_close(offload);
 		free_all(offload);
 		return err;
 	}
@@ -334,5 +384,6 @@ void offload_sum(const struct offload *offload, struct offload_counts *ret_count
 			atomic_load_explicit(&offload->refusals[i], memory_order_relaxed);
 	ret_counts->limit = offload->limit;
 	ret_counts->doubts = atomic_load_explicit(&offload->doubts, memory_order_relaxed);
-	ret_counts->open = atomic_load_explicit(&offload->open, memory_order_relaxed);
+	ret_counts->open = atomic_load_explicit(&offload->open, memory_order_relaxed) +
+			   atomic_load_explicit(&offload->joints, memory_order_relaxed);
 }

@@ -9,7 +9,9 @@
 
 #include "proxy/base/list.h"
 #include "xdp/flow.h"
+#include "xdp/sockmap.h"
 
+struct offload_joint;
 struct offload_ticket;
 
 enum offload_op {
@@ -19,23 +21,32 @@ enum offload_op {
 	OFFLOAD_CANCEL,
 	OFFLOAD_RECALL,
 	OFFLOAD_ABORT,
+	OFFLOAD_JOIN, /* with both sockets */
+	OFFLOAD_PART,
 	/* From the keeper. */
 	OFFLOAD_INSERTED, /* or refused */
 	OFFLOAD_LOST,     /* could not be silenced: it is reset */
 	OFFLOAD_BACK,     /* with both sockets */
 	OFFLOAD_BUSY,
 	OFFLOAD_OVER,
-	OFFLOAD_ADOPT, /* one that ran before this process did: the worker's from now on */
+	OFFLOAD_ADOPT,  /* one that ran before this process did: the worker's from now on */
+	OFFLOAD_JOINED, /* or refused */
+	OFFLOAD_GATED,
+	OFFLOAD_PARTED, /* the last about this joint */
 };
 
 struct offload_message {
-	struct offload_ticket *ticket;
-	uint32_t op;           /* enum offload_op */
-	uint32_t refusal;      /* OFFLOAD_INSERTED: enum flow_refusal */
-	uint32_t end;          /* OFFLOAD_OVER: enum offload_end */
-	uint32_t index;        /* OFFLOAD_CANCEL: of its flows, as the ticket is gone */
-	struct flow_view view; /* OFFLOAD_LOST, _BACK, _OVER: the last, as its slot is gone */
-	uint32_t odd;          /* OFFLOAD_BACK: not asked for; its packets cannot be translated */
+	union {
+		struct offload_ticket *ticket;
+		struct offload_joint *joint; /* the worker's; only a name to the keeper */
+	};
+	uint32_t op;      /* enum offload_op */
+	uint32_t refusal; /* OFFLOAD_INSERTED, OFFLOAD_JOINED: enum flow_refusal */
+	uint32_t end;     /* OFFLOAD_OVER: enum offload_end */
+	uint32_t index;   /* OFFLOAD_CANCEL: of its flows, as the ticket is gone; OFFLOAD_PART */
+	struct flow_view view;   /* OFFLOAD_LOST, _BACK, _OVER: the last, as its slot is gone */
+	struct sockmap_joint at; /* OFFLOAD_JOINED */
+	uint32_t odd;            /* OFFLOAD_BACK: not asked for; its packets cannot be translated */
 };
 
 /* What waits because the pair is full, in order. */

@@ -9,6 +9,23 @@
 
 #include "proxy/offload.h"
 
+static int judge(enum qualify_path path, const char *name, char *ret_problem, size_t size)
+{
+	struct qualify_result result;
+
+	qualify(path, &result);
+	if (result.verdict == QUALIFY_WORKS)
+		return 0;
+	snprintf(ret_problem, size, "the self-test of %s %s: %s", name,
+		 result.verdict == QUALIFY_FAILS ? "failed" : "was not possible", result.problem);
+	return result.verdict == QUALIFY_FAILS ? -EPROTO : -EAGAIN;
+}
+
+int offload_qualify_sockmap(char *ret_problem, size_t size)
+{
+	return judge(QUALIFY_SOCKMAP, qualify_path_names[QUALIFY_SOCKMAP], ret_problem, size);
+}
+
 int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size)
 {
 	static const enum qualify_path paths[FLOW_HOOKS] = {
@@ -16,12 +33,6 @@ int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size)
 		[FLOW_HOOK_XDP_NATIVE] = QUALIFY_XDP_NATIVE,
 		[FLOW_HOOK_XDP_GENERIC] = QUALIFY_XDP_GENERIC,
 	};
-	struct qualify_result result;
 
-	qualify(paths[hook], &result);
-	if (result.verdict == QUALIFY_WORKS)
-		return 0;
-	snprintf(ret_problem, size, "the self-test of %s %s: %s", flow_hook_names[hook],
-		 result.verdict == QUALIFY_FAILS ? "failed" : "was not possible", result.problem);
-	return result.verdict == QUALIFY_FAILS ? -EPROTO : -EAGAIN;
+	return judge(paths[hook], flow_hook_names[hook], ret_problem, size);
 }

@@ -93,6 +93,9 @@ void session_flush(struct session *session)
 	session_run_relay(session, session->client_failed);
 	handed_over = !relay_is_holding(relay) && !relay->blocked &&
 		      (relay->state != RELAY_OPEN || !failed->readable);
+	if (session->joint)
+		handed_over = !session_joint_is_holding(session, session->client_failed) &&
+			      !relay_is_holding(relay) && !relay->blocked;
 	if (other->error || env->loop.now_us >= session->deadline_us ||
 	    (handed_over && !send_queue(other->source.fd))) {
 		session_end(session, session->reason,
@@ -217,11 +220,13 @@ void session_end(struct session *session, enum reason reason, enum session_reset
 	struct session_env *env = session->env;
 
 	session_leave_offload(session);
+	session_joint_figures(session);
 	session_move(session, SESSION_CLOSED);
 	session->reason = (uint8_t)reason;
 	report(session);
 	leg_close(&session->client, reset & RESET_CLIENT);
 	leg_close(&session->backend, reset & RESET_BACKEND);
+	session_part(session);
 	ports_give_back(&session->lease);
 	greeting_free(session->greeting);
 	session->greeting = NULL;

@@ -3,8 +3,8 @@
  * What the files of a session share: session.c tells the story, choose.c finds it a backend by its
  * key.c, or lets it wait for one (queue.c), greeting.c hears and says what comes before the
  * payload, offload.c hands it over to the kernel and takes it back, adopt.c begins one that is
- * there already, closing.c ends it, timing.c watches its clocks, cache.c keeps its
- * memory.
+ * there already, joint.c lets the kernel move its bytes, closing.c ends it, timing.c watches its
+ * clocks, cache.c keeps its memory.
  */
 #pragma once
 
@@ -142,6 +142,24 @@ bool session_find_target_again(struct session *session);
 
 /* offload.c: it ends, however far it got. */
 void session_leave_offload(struct session *session);
+
+/* joint.c: let the kernel join its sockets. */
+void session_join_sockets(struct session *session);
+
+/* joint.c: the kernel moves the bytes of this way, so the relay must not. */
+bool session_is_carried(struct session *session, bool to_backend);
+
+/* joint.c: what the kernel was handed this way is not all sent. */
+bool session_joint_is_holding(struct session *session, bool to_backend);
+
+/* joint.c: see how it does; false: it has ended, or is about to. */
+bool session_joint_look(struct session *session);
+void session_joint_figures(struct session *session);
+void session_joint_rearm(struct session *session); /* after its ways were looked at */
+uint64_t session_joint_due(const struct session *session);
+
+/* joint.c: its sockets are closed. */
+void session_part(struct session *session);
 
 /* timing.c: when something is due, CLOCK_MONOTONIC in microseconds; UINT64_MAX: nothing. */
 uint64_t session_relaying_due(const struct session *session);

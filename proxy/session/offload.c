@@ -56,6 +56,8 @@ static bool has_proved_itself(const struct session *session)
 {
 	if (session->pool->pool->conf->offload == OFFLOAD_FLOW)
 		return session->to_backend.bytes || session->to_client.bytes;
+	if (session->pool->pool->conf->offload == OFFLOAD_SOCKMAP) /* again only after some */
+		return session->turns >= 2;
 	return session->to_backend.bytes + session->to_client.bytes >= WORTH_BYTES ||
 	       session->turns >= WORTH_TURNS;
 }
@@ -117,9 +119,10 @@ void session_offer(struct session *session)
 	const int fds[2] = {session->client.source.fd, session->backend.source.fd};
 	struct addr local[2], peer[2];
 	struct flow_note note;
+	enum offload_mode mode = session->pool->pool->conf->offload;
 	enum flow_refusal refusal;
 
-	if (session->pool->pool->conf->offload == OFFLOAD_OFF || session->stays || session->ticket)
+	if (mode == OFFLOAD_OFF || session->stays || session->ticket || session->joint)
 		return;
 	if (!session->moved)
 		return;
@@ -128,6 +131,10 @@ void session_offer(struct session *session)
 		session->turns++;
 	if (!has_proved_itself(session) || !is_fit(session) || !fits(session, fds))
 		return;
+	if (mode == OFFLOAD_SOCKMAP) {
+		session_join_sockets(session);
+		return;
+	}
 	session_note_local(&session->client);
 	session_note_local(&session->backend);
 	local[0] = session->client.local;
@@ -262,6 +269,9 @@ const struct offload_owner session_offload_owner = {
 	.on_stay = on_stay,
 	.on_adopt = session_adopt,
 	.on_end = on_end,
+	.on_joined = session_on_joined,
+	.on_not_joined = session_on_not_joined,
+	.on_gate = session_on_gate,
 };
 
 /* --- looking after it --- */

@@ -14,6 +14,7 @@
 #include "proxy/base/sys.h"
 #include "proxy/flowlog.h"
 #include "proxy/greeting.h"
+#include "proxy/offload.h"
 #include "proxy/session/internal.h"
 #include "proxy/session_info.h"
 #include "proxy/target.h"
@@ -83,6 +84,7 @@ void session_describe(const struct session *session, struct flow_record *ret_rec
 		.worker = session->env->worker,
 		.reason = session->reason,
 		.retries = session->retries,
+		.joined = session->joint,
 	};
 	describe_leg(&session->client, &ret_record->client);
 	describe_leg(&session->backend, &ret_record->backend);
@@ -120,12 +122,15 @@ void session_inform(struct session *session, struct session_info *ret_info)
 {
 	uint64_t now = session->env->loop.now_us;
 
+	session_joint_figures(session);
 	session_note_local(&session->client);
 	session_note_local(&session->backend);
 	*ret_info = (struct session_info){
 		.id = session->id,
 		.phase = phases[session->state],
 		.retries = session->retries,
+		.joined = session->joint && session->joint->made &&
+			  !(session->ours_to_backend && session->ours_to_client),
 		.spliced = session->to_backend.bulk || session->to_client.bulk,
 		.worker = session->env->worker,
 		.client = lasting(&session->client.peer),
@@ -136,6 +141,8 @@ void session_inform(struct session *session, struct session_info *ret_info)
 		.client_bytes = session->to_backend.bytes,
 		.backend_bytes = session->to_client.bytes,
 	};
+	if (ret_info->joined)
+		ret_info->phase = SESSION_PHASE_OFFLOADED;
 	copy_name(ret_info->listener, sizeof(ret_info->listener), session->listener->name);
 	copy_name(ret_info->pool, sizeof(ret_info->pool), session->pool->pool->conf->name);
 	if (session->target)

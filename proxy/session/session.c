@@ -225,6 +225,8 @@ void session_run_relay(struct session *session, bool to_backend)
 	uint64_t sent = relay->sent_bytes;
 	enum relay_result result;
 
+	if (session->joint && session_is_carried(session, to_backend))
+		return;
 	if (!relay_has_work(relay, from))
 		return;
 	env->kit.now_us = env->loop.now_us;
@@ -243,12 +245,15 @@ void session_run_relay(struct session *session, bool to_backend)
 
 void session_pump(struct session *session)
 {
+	session->joint_waits = false;
 	session_run_relay(session, true);
 	session_run_relay(session, false);
 	if (session->client.error || session->backend.error)
 		session_leg_failed(session);
 	else if (session->to_backend.state == RELAY_SHUT && session->to_client.state == RELAY_SHUT)
 		session_end(session, session->first_fin, RESET_NONE);
+	else if (session->joint)
+		session_joint_rearm(session);
 	else if (session->to_backend.blocked || session->to_client.blocked)
 		session_watch_window(session);
 	else if (session->env->door)

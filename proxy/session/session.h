@@ -36,6 +36,7 @@ struct flow_ring;
 struct greeting;
 struct listener_stats;
 struct offload_door;
+struct offload_joint;
 struct offload_ticket;
 struct pool_mailbox;
 struct session_cache;
@@ -94,6 +95,7 @@ struct session {
 	struct target *target;         /* reserved, or NULL */
 	struct greeting *greeting;     /* what its PROXY header said; NULL: it had none */
 	struct offload_ticket *ticket; /* on its way to the kernel, there, or on its way back */
+	struct offload_joint *joint;   /* the kernel moves bytes between its sockets */
 	struct session_search *search; /* until it is connected, if that takes more than one try */
 	struct port_lease lease;
 	uint64_t id;
@@ -106,25 +108,29 @@ struct session {
 	uint32_t connect_us;       /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
-	uint8_t turns; /* that moved bytes, since it could be offloaded */
+	uint8_t joint_wait_ms; /* until the next look at what the kernel has under way; 0: none */
+	uint8_t turns;         /* that moved bytes, since it could be offloaded */
 	uint8_t retries;
-	uint8_t state;           /* enum session_state */
-	uint8_t reason;          /* enum reason, once it is known */
-	uint8_t owing;           /* offloaded: enum reason, if nothing is acknowledged any more */
-	uint8_t first_fin;       /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
-	uint8_t closing;         /* enum reason of our own closing that waits for a quiet moment */
-	bool attempted : 1;      /* at least one target was dialed */
-	bool matured : 1;        /* lived long enough for keepalive to be worth its system calls */
-	bool client_failed : 1;  /* while FLUSHING: which leg did */
-	bool header_begun : 1;   /* while GREETING: part of a PROXY header is here */
-	bool is_probe : 1;       /* it said so (LOCAL), or never said a byte */
-	bool is_client : 1;      /* it is certain not to be a probe, and counted */
-	bool target_held : 1;    /* with a reference: our own view may not know the target */
-	bool cross_zone : 1;     /* the target is in another zone */
-	bool stays : 1;          /* it cannot be offloaded, ever */
-	bool stand_in : 1;       /* adopted, and its target is not known again yet */
-	bool stuck : 1;          /* offloaded: what is under way is not acknowledged */
-	bool moved : 1;          /* a byte, since it was offered or came back */
+	uint8_t state;            /* enum session_state */
+	uint8_t reason;           /* enum reason, once it is known */
+	uint8_t owing;            /* offloaded: enum reason, if nothing is acknowledged any more */
+	uint8_t first_fin;        /* REASON_CLIENT_FIN, REASON_BACKEND_FIN, 0: none yet */
+	uint8_t closing;          /* enum reason of our own closing that waits for a quiet moment */
+	bool attempted : 1;       /* at least one target was dialed */
+	bool matured : 1;         /* lived long enough for keepalive to be worth its system calls */
+	bool client_failed : 1;   /* while FLUSHING: which leg did */
+	bool header_begun : 1;    /* while GREETING: part of a PROXY header is here */
+	bool is_probe : 1;        /* it said so (LOCAL), or never said a byte */
+	bool is_client : 1;       /* it is certain not to be a probe, and counted */
+	bool target_held : 1;     /* with a reference: our own view may not know the target */
+	bool cross_zone : 1;      /* the target is in another zone */
+	bool stays : 1;           /* it cannot be offloaded, ever */
+	bool stand_in : 1;        /* adopted, and its target is not known again yet */
+	bool stuck : 1;           /* offloaded: what is under way is not acknowledged */
+	bool moved : 1;           /* a byte, since it was offered or came back */
+	bool joint_waits : 1;     /* something the kernel has under way is awaited */
+	bool ours_to_backend : 1; /* of a joint: these ways are relayed again */
+	bool ours_to_client : 1;
 	bool closing_target : 1; /* `closing` is about the target, not about the session */
 };
 

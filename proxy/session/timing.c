@@ -47,9 +47,9 @@ static uint64_t window_due(const struct session *session)
 	uint32_t client_ms = session->listener->tcp.user_timeout_ms;
 	uint64_t due = UINT64_MAX;
 
-	if (session->to_backend.blocked || session->backend.user_timeout_lifted)
+	if (session->to_backend.blocked || session->joint || session->backend.user_timeout_lifted)
 		due = earliest(due, after(session->env->loop.now_us, backend_ms / 2));
-	if (session->to_client.blocked || session->client.user_timeout_lifted)
+	if (session->to_client.blocked || session->joint || session->client.user_timeout_lifted)
 		due = earliest(due, after(session->env->loop.now_us, client_ms / 2));
 	return due;
 }
@@ -73,6 +73,8 @@ uint64_t session_relaying_due(const struct session *session)
 			quiet = session->closing_us;
 		due = earliest(due, earliest(quiet, session->closing_until_us));
 	}
+	if (session->joint)
+		due = earliest(due, session_joint_due(session));
 	return earliest(due, window_due(session));
 }
 
@@ -139,10 +141,12 @@ static void mature(struct session *session)
 		dial_keepalive(session->backend.source.fd, &session->pool->pool->conf->tcp);
 }
 
-static bool is_holding(const struct session *session)
+static bool is_holding(struct session *session)
 {
 	return is_blocked(session) || relay_is_holding(&session->to_backend) ||
-	       relay_is_holding(&session->to_client);
+	       relay_is_holding(&session->to_client) ||
+	       (session->joint && (session_joint_is_holding(session, true) ||
+				   session_joint_is_holding(session, false)));
 }
 
 enum reason session_reason_by_force(enum reason reason)
@@ -212,9 +216,11 @@ static void on_relaying_timer(struct session *session)
 {
 	if (!session->matured)
 		mature(session);
-	check_window(&session->backend, session->to_backend.blocked,
+	if (session->joint && !session_joint_look(session))
+		return;
+	check_window(&session->backend, session->to_backend.blocked || session->joint,
 		     session->pool->pool->conf->tcp.user_timeout_ms);
-	check_window(&session->client, session->to_client.blocked,
+	check_window(&session->client, session->to_client.blocked || session->joint,
 		     session->listener->tcp.user_timeout_ms);
 	if (!try_timeouts(session))
 		session_arm_relaying(session);

@@ -322,6 +322,7 @@ START_TEST(what_was_tried_is_judged_by_whether_it_is_needed)
 	ck_assert_str_eq(line("flow-by-tc")->finding, "a reset: it is lost");
 	ck_assert_int_eq(line("flow-by-xdp")->verdict, DOCTOR_WARN);
 	ck_assert_int_eq(line("flow-by-xdp-generic")->verdict, DOCTOR_WARN);
+	ck_assert_int_eq(line("sockmap")->verdict, DOCTOR_WARN);
 	facts.tried[QUALIFY_TC].verdict = QUALIFY_WORKS;
 	doctor_examine(&facts, &report);
 	ck_assert_int_eq(line("flow-by-tc")->verdict, DOCTOR_OK);

@@ -150,6 +150,10 @@ START_TEST(relay_names_how_the_bytes_went)
 	ck_assert(strstr(as_text(&record), " relay=mixed "));
 	record.spliced_bytes = 100;
 	ck_assert(strstr(as_text(&record), " relay=splice "));
+	record.offloaded_bytes = 1;
+	ck_assert(strstr(as_text(&record), " relay=flow "));
+	record.joined = true;
+	ck_assert(strstr(as_text(&record), " relay=sockmap "));
 }
 END_TEST
 

@@ -4,24 +4,35 @@
  *
  * Needs root. Without it the program says so and fails, as a tool that is missing does.
  */
-/* link: -Wl,--wrap=flow_fill,--wrap=flow_look,--wrap=unshare */
+/* link: -Wl,--wrap=flow_fill,--wrap=flow_look,--wrap=unshare,--wrap=sockmap_is_through */
+/* link: -Wl,--wrap=uname */
 #include <check.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "xdp/flow.h"
 #include "xdp/qualify.h"
+#include "xdp/sockmap.h"
 
-static enum { NOTHING, SEQUENCE, WINDOW, BLIND } broken;
+static enum { NOTHING, SEQUENCE, WINDOW, BLIND, HASTY } broken;
+static const char *release; /* of the kernel, if it is to be another */
 static int unshare_errno;
 
 void __real_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
 void __wrap_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
 void __real_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
 void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
+bool __real_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
+			       unsigned way, int from_fd, int to_fd, bool finished);
+bool __wrap_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
+			       unsigned way, int from_fd, int to_fd, bool finished);
+int __real_uname(struct utsname *ret_name);
+int __wrap_uname(struct utsname *ret_name);
 int __real_unshare(int flags);
 int __wrap_unshare(int flags);
 
@@ -39,6 +50,22 @@ void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_vi
 	__real_flow_look(engine, index, ret_view);
 	if (broken == BLIND)
 		ret_view->closed = false;
+}
+
+bool __wrap_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
+			       unsigned way, int from_fd, int to_fd, bool finished)
+{
+	return broken == HASTY ||
+	       __real_sockmap_is_through(map, joint, way, from_fd, to_fd, finished);
+}
+
+int __wrap_uname(struct utsname *ret_name)
+{
+	int err = __real_uname(ret_name);
+
+	if (release)
+		snprintf(ret_name->release, sizeof(ret_name->release), "%s", release);
+	return err;
 }
 
 int __wrap_unshare(int flags)
@@ -101,6 +128,30 @@ START_TEST(an_end_that_goes_unnoticed_is_found)
 }
 END_TEST
 
+START_TEST(a_kernel_known_to_lose_bytes_of_joined_sockets_is_refused_by_its_release)
+{
+	struct qualify_result result;
+
+	release = "6.14.0-1018-aws";
+	result = try(QUALIFY_SOCKMAP);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_ptr_nonnull(strstr(result.problem, "Linux 6.14.0-1018-aws is not known to"));
+}
+END_TEST
+
+/* A FIN that is passed on too early cuts off bytes, as it does on kernels where it overtakes them.
+ */
+START_TEST(a_stream_of_joined_sockets_that_ends_early_is_found)
+{
+	struct qualify_result result;
+
+	broken = HASTY;
+	result = try(QUALIFY_SOCKMAP);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_ptr_nonnull(strstr(result.problem, "the self-test: "));
+}
+END_TEST
+
 START_TEST(without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not)
 {
 	struct qualify_result result;
@@ -109,6 +160,8 @@ START_TEST(without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not)
 	ck_assert_int_eq(system("ip link set lo up"), 0);
 	unshare_errno = EPERM;
 	result = try(QUALIFY_TC);
+	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
+	result = try(QUALIFY_SOCKMAP);
 	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
 	ck_assert_int_eq(try(QUALIFY_XDP_GENERIC).verdict, QUALIFY_UNTRIED);
 	unshare_errno = ENOSPC;
@@ -129,6 +182,9 @@ int main(void)
 	tcase_add_test(tcase, a_translation_that_shifts_bytes_is_found);
 	tcase_add_test(tcase, a_direction_that_stalls_is_found);
 	tcase_add_test(tcase, an_end_that_goes_unnoticed_is_found);
+	tcase_add_test(tcase,
+		       a_kernel_known_to_lose_bytes_of_joined_sockets_is_refused_by_its_release);
+	tcase_add_test(tcase, a_stream_of_joined_sockets_that_ends_early_is_found);
 	tcase_add_test(tcase, without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -12,20 +12,23 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/thread.h"
 #include "xdp/qualify/internal.h"
+#include "xdp/sockmap.h"
 
 const char *const qualify_path_names[QUALIFY_PATHS] = {
 	[QUALIFY_TC] = "tc",
 	[QUALIFY_XDP_NATIVE] = "xdp",
 	[QUALIFY_XDP_GENERIC] = "xdp-generic",
+	[QUALIFY_SOCKMAP] = "sockmap",
 };
 
 static const struct {
-	const struct qualify_way *way;
-	bool private_only; /* means nothing on a loopback */
+	const struct qualify_way *way; /* NULL: it has steps of its own */
+	bool private_only;             /* means nothing on a loopback */
 } paths[QUALIFY_PATHS] = {
 	[QUALIFY_TC] = {&qualify_flow, false},
 	[QUALIFY_XDP_NATIVE] = {&qualify_flow, true},
 	[QUALIFY_XDP_GENERIC] = {&qualify_flow, true},
+	[QUALIFY_SOCKMAP] = {NULL, false},
 };
 
 struct run {
@@ -56,6 +59,14 @@ static void try_way(struct rig *rig, enum qualify_path path, struct qualify_resu
 	way->close(state);
 }
 
+static void try_sockmap(struct qualify_result *result)
+{
+	char problem[sizeof(result->problem)];
+
+	if (sockmap_qualify(problem, sizeof(problem)))
+		conclude(result, QUALIFY_FAILS, NULL, problem);
+}
+
 static void run(void *arg)
 {
 	struct run *job = arg;
@@ -66,8 +77,10 @@ static void run(void *arg)
 	else if (paths[job->path].private_only && !rig.private)
 		conclude(job->result, QUALIFY_UNTRIED, NULL,
 			 "a network namespace to try it in needs CAP_SYS_ADMIN");
-	else
+	else if (paths[job->path].way)
 		try_way(&rig, job->path, job->result);
+	else
+		try_sockmap(job->result);
 	rig_close(&rig);
 }
 

@@ -124,6 +124,20 @@ static int raise_link(int fd, const char *name, uint8_t ret_mac[6])
 	return err;
 }
 
+/* A new namespace has one, but it is down. */
+static int raise_loopback(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint8_t mac[6];
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = raise_link(fd, "lo", mac);
+	close(fd);
+	return err;
+}
+
 static int set_up(const char *name, const char *address, uint8_t ret_mac[6])
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -168,6 +182,8 @@ static int open_private(struct rig *rig)
 		err = -errno;
 	if (!err)
 		err = set_up(PROXY_SIDE, "192.0.2.1", rig->mac_proxy);
+	if (!err)
+		err = raise_loopback();
 	inet_pton(AF_INET, "192.0.2.1", &rig->proxy);
 	inet_pton(AF_INET, "192.0.2.2", &rig->other);
 	strcpy(rig->ifname, PROXY_SIDE);

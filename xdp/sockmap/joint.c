@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -25,6 +26,7 @@
 #include "xdp/sockmap.h"
 
 #define STEADY_TRIES 16
+#define SEND_BUFFER  (3 * JOINT_LIMIT) /* it counts what the bytes take up */
 
 struct sockmap {
 	struct sockmap_bpf *skeleton;
@@ -231,6 +233,7 @@ void sockmap_look(const struct sockmap *map, const struct sockmap_joint *joint, 
 	const struct joint_way *at = &map->ways[joint->index + way];
 
 	ret_view->gated = __atomic_load_n(&at->gated, __ATOMIC_ACQUIRE) != 0;
+	ret_view->lost = __atomic_load_n(&at->lost, __ATOMIC_RELAXED) != 0;
 	ret_view->passed = __atomic_load_n(&at->passed, __ATOMIC_ACQUIRE);
 	ret_view->last_ns = __atomic_load_n(&at->last_ns, __ATOMIC_RELAXED);
 }
@@ -245,12 +248,29 @@ bool sockmap_is_written(const struct sockmap *map, const struct sockmap_joint *j
 }
 
 bool sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
-			int from_fd, int to_fd)
+			int from_fd, int to_fd, bool finished)
 {
-	uint64_t received = sockmap_received(joint, way, from_fd, true);
+	uint64_t received = sockmap_received(joint, way, from_fd, finished);
 
 	return written(joint, !way, to_fd) >= received &&
 	       sockmap_is_written(map, joint, way, to_fd);
+}
+
+/* All that may be on its way to it has room in its send queue, peer or no peer: what waits before
+ * that would hold up what this socket receives. Also nothing else keeps it from being written. */
+static int make_room(int fd)
+{
+	const int unsent = INT_MAX;
+	socklen_t len = sizeof(int);
+	int size = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len))
+		return -errno;
+	size = size < SEND_BUFFER ? SEND_BUFFER / 2 : size / 2; /* the kernel doubles it */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)))
+		return -errno;
+	return 0;
 }
 
 static int refuse_tls(int fd)
@@ -331,6 +351,8 @@ int sockmap_join(struct sockmap *map, const int fds[2], struct sockmap_joint *re
 		err = take_slot(map, &joint);
 	if (err)
 		return err;
+	for (unsigned leg = 0; leg < 2 && !err; leg++)
+		err = make_room(fds[leg]);
 	for (unsigned way = 0; way < 2 && !err; way++)
 		err = put_socket(map->targets_fd, &joint.cookies[way], fds[!way]);
 	if (!err)

@@ -179,7 +179,7 @@ static bool carry(struct trial *trial, unsigned way)
 		return true;
 	if (!(events_of(trial->inner[way]) & POLLRDHUP) ||
 	    !sockmap_is_through(trial->map, &trial->joint, way, trial->inner[way],
-				trial->inner[!way]))
+				trial->inner[!way], true))
 		return false;
 	trial->passed_fin[way] = true;
 	return !shutdown(trial->inner[!way], SHUT_WR);
@@ -305,16 +305,17 @@ int sockmap_judge_release(const char *release, char *ret_problem, size_t size)
 	unsigned major = 0, minor = 0, patch = 0;
 	bool fine;
 
-	/* Known to lose nothing: 6.1 from 6.1.189, 6.12 from 6.12.111, and what came later. */
+	/* What came between had no fixes any more by the time that these were made. */
 	sscanf(release, "%u.%u.%u", &major, &minor, &patch);
-	fine = major > 6 || (major == 6 && (minor > 12 || (minor == 12 && patch >= 111) ||
+	fine = major > 6 || (major == 6 && (minor >= 18 || (minor == 12 && patch >= 111) ||
 					    (minor == 1 && patch >= 189)));
 	if (fine)
 		return 0;
-	snprintf(ret_problem, size,
-		 "Linux %s loses bytes of joined sockets; 6.1.189, 6.12.111 and 6.13 are the first "
-		 "of their kind that may not",
-		 release);
+	snprintf(
+		ret_problem, size,
+		"Linux %.32s is not known to keep every byte of joined sockets (CVE-2025-38154 and "
+		"others): 6.1 does from 6.1.189 on, 6.12 from 6.12.111, and 6.18 and later",
+		release);
 	return -ENOTSUP;
 }
 

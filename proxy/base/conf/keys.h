@@ -25,8 +25,8 @@
 #define OFFLOAD_KEY(more, ...)                                                                     \
 	{                                                                                          \
 		.name = "offload", .kind = SCHEMA_ENUM, .flags = (more),                           \
-		.values = "off|auto|flow", .fallback = "off",                                      \
-		.doc = "whether the kernel translates established sessions by itself", __VA_ARGS__ \
+		.values = "off|auto|flow|sockmap", .fallback = "off",                              \
+		.doc = "whether the kernel carries established sessions by itself", __VA_ARGS__    \
 	}
 
 /* One item of the list of this name. */

@@ -25,6 +25,7 @@ class Spliced:
         self.socket = directory / "admin.sock"
         self.front = (net.front_host, FRONT_PORT)
         self.target = (net.backend_host, BACKEND_PORT)
+        self.way = "sockmap" if (pool or {}).get("offload") == "sockmap" else "flow"
         self.config = simple(
             text(self.front),
             text(self.target),
@@ -75,7 +76,7 @@ class Spliced:
             return gone
 
         found = eventually(look, f"{count} offloaded sessions", within * PATIENCE)
-        assert {session["relay"] for session in found} == {"flow"}
+        assert {session["relay"] for session in found} == {self.way}
         return found
 
     def wait_relayed(self, count=1, within=10.0):
