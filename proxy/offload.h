@@ -66,7 +66,7 @@ enum offload_count {
 	OFFLOAD_ENDED,
 	OFFLOAD_ADOPTED,
 	OFFLOAD_ADOPT_RESET, /* found, but could not go on */
-	OFFLOAD_GATES,       /* of joined sockets: one did not take what was sent to it */
+	OFFLOAD_GATES,       /* joined sockets that did not take what was sent to them */
 	OFFLOAD_COUNTS
 };
 
@@ -154,7 +154,7 @@ struct offload_owner {
 	void (*on_joined)(void *owner);
 	/* Not now, or never; the joint is gone. */
 	void (*on_not_joined)(void *owner, enum flow_refusal why);
-	/* It does not any more, one way. */
+	/* It does not any more, or not for long. */
 	void (*on_gate)(void *owner);
 };
 
@@ -235,6 +235,7 @@ void offload_part(struct offload_joint *joint);
 /* These three once it is made; see xdp/sockmap.h. */
 void offload_joint_look(const struct offload_joint *joint, unsigned way,
 			struct sockmap_view *ret_view);
+bool offload_joint_settle(const struct offload_joint *joint, const int fds[2], bool hurry);
 bool offload_joint_is_written(const struct offload_joint *joint, unsigned way, int to_fd);
 bool offload_joint_is_through(const struct offload_joint *joint, unsigned way, int from_fd,
 			      int to_fd, bool finished);

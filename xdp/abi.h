@@ -308,14 +308,22 @@ struct guard_interface {
 
 /* --- sockmap: two sockets that the kernel joins, each way (`index`, and `index ^ 1` back) --- */
 
-/* Bytes handed on to a socket that its peer has not acknowledged; more, and the gate falls. */
-#define JOINT_LIMIT (2 * 1024 * 1024)
+/* Handed on to a socket, and more than that presses: user space closes the windows, and lets the
+ * gates fall in the quiet that follows. Bytes that its peer has not acknowledged; buffers that wait
+ * to be written; and memory that what is written takes up. */
+#define JOINT_LIMIT   (2 * 1024 * 1024)
+#define JOINT_WAITING 1024
+#define JOINT_QUEUED  (12 * 1024 * 1024)
+
+/* And above these the gate falls at once. */
+#define JOINT_HARD_LIMIT   (24 * 1024 * 1024)
+#define JOINT_HARD_WAITING 12288
 
 /* Bytes beyond its receive buffer that a socket whose gate fell may have unread. */
 #define JOINT_UNREAD (64 * 1024 * 1024)
 
 /* One way, from the socket it is named after to the other one. Set up by user space before either
- * socket is in a map; from then on the program's alone. */
+ * socket is in a map; from then on the program's alone, but for `gated`. */
 struct joint_way {
 	__u64 passed;  /* bytes handed on */
 	__u64 last_ns; /* bpf_ktime_get_ns() of the last of them */
@@ -323,10 +331,16 @@ struct joint_way {
 	__u32 based;
 	__u32 gated; /* for good: what arrives now is read by user space, `passed` is final */
 	__u32 serial;
-	__u32 lost; /* bytes had to be dropped: neither leg may end well any more */
+	__u32 lost;           /* bytes had to be dropped: neither leg may end well any more */
+	__u32 pressed;        /* the gate is to fall */
+	__u32 next;           /* the sequence number that is due on the socket that receives */
+	__u32 begun;          /* `next` is known */
+	__u32 mark;           /* where `passed` stood */
+	__u32 waiting;        /* buffers handed on since then */
+	__u32 waiting_before; /* and those before it that may not be written */
 } __attribute__((aligned(64)));
 
-/* The gate fell. */
+/* The gate fell, or is to fall. */
 struct joint_event {
 	__u32 index;
 	__u32 serial;

@@ -23,6 +23,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_rcvbuf;
+	int sk_wmem_queued;
 };
 
 struct inet_sock {
@@ -66,7 +67,13 @@ struct tcp_sock {
 };
 
 struct sk_buff {
+	char cb[48];
 	__u8 ip_summed : 2;
+};
+
+/* In sk_buff.cb from when TCP has it. */
+struct tcp_skb_cb {
+	__u32 seq;
 };
 
 #pragma clang attribute pop

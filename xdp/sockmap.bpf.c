@@ -8,17 +8,24 @@
  *
  * Failure modes. The kernel queues without bound for a socket that does not take any more, so the
  * program reckons what is on its way (handed on, less what the other socket's peer has acknowledged
- * since), and above JOINT_LIMIT lets the gates fall, for good: everything from then on is passed to
- * user space, which is told, and the sender's window closes as usual. A socket whose joint is not
- * known (any more) is passed too. A FIN without data is dropped, since redirected it breaks the
- * connection; user space hears of it all the same.
+ * since; and the buffers that wait, each of which takes up memory, however short). Above
+ * JOINT_LIMIT it tells user space, which lets the gates of both ways fall, for good: everything
+ * from then on is passed to user space, and the sender's window closes as usual. A socket whose
+ * joint is not known (any more) is passed too. A FIN without data is dropped, since redirected it
+ * breaks the connection; user space hears of it all the same.
  *
- * What a socket passes up waits in one queue with what it is to send, behind it, and counts against
- * no window there. So the gate of one way makes that of the other fall with the next packet, after
- * which nothing more comes into these queues; and user space gives each socket a send buffer that
- * has room for JOINT_LIMIT, so that nothing waits there for a peer. Should it wait all the same (no
- * memory, or no CPU for the kernel's thread), there is an end to what may be unread: then the joint
- * is lost, and has to be reset.
+ * The kernel hands a verdict whole buffers, also where their head has been had already: one that
+ * user space had half read, and whatever a retransmission overlaps. So the program goes by sequence
+ * numbers, and trims what is not due.
+ *
+ * What a socket passes up behind what it is to send waits in one queue with it, counts against no
+ * window there, and is charged to the socket by the kernel's thread, which does not lock it: what
+ * is charged meanwhile may be lost from its accounts, of which the kernel complains when the socket
+ * goes (Linux 6.18). So user space first closes the windows of both sockets, waits until nothing is
+ * queued, and lets both gates fall at once. Above JOINT_HARD_LIMIT the program cannot wait for
+ * that. A send buffer has room for all of it, so that nothing waits there for a peer. Should it
+ * wait all the same (no memory, or no CPU for the kernel's thread), there is an end to what may be
+ * unread: then the joint is lost, and has to be reset.
  */
 #include <linux/bpf.h>
 
@@ -29,6 +36,8 @@
 #include "xdp/kernel.h"
 
 char LICENSE[] SEC("license") = "GPL";
+
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym; /* Linux 6.2 */
 
 /* Key: the cookie of the socket that receives. Sizes are set by user space. */
 struct {
@@ -66,8 +75,15 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } joint_events SEC(".maps");
 
-/* How far the other socket has come: written to, and acknowledged. False: it is gone. */
-static __always_inline int reached(__u64 cookie, __u32 *ret_written, __u32 *ret_acked)
+/* The other socket's send queue. */
+struct send_queue {
+	__u32 end;   /* sequence number after the last byte */
+	__u32 acked; /* and of the first that its peer has not acknowledged */
+	__u32 queued;
+};
+
+/* False: it is gone. */
+static __always_inline int reached(__u64 cookie, struct send_queue *ret_queue)
 {
 	struct bpf_sock *target = bpf_map_lookup_elem(&joint_targets, &cookie);
 	struct tcp_sock *tcp;
@@ -76,31 +92,100 @@ static __always_inline int reached(__u64 cookie, __u32 *ret_written, __u32 *ret_
 		return 0;
 	tcp = bpf_skc_to_tcp_sock(target);
 	if (tcp) {
-		*ret_written = tcp->write_seq;
-		*ret_acked = tcp->snd_una;
+		ret_queue->end = tcp->write_seq;
+		ret_queue->acked = tcp->snd_una;
+		ret_queue->queued = (__u32)tcp->inet_conn.icsk_inet.sk.sk_wmem_queued;
 	}
 	bpf_sk_release(target);
 	return !!tcp;
 }
 
+static __always_inline struct tcp_sock *own(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+}
+
 /* A record that finds no room is made up for by user space's look now and then. */
-static __always_inline void drop_gate(struct joint_way *way, __u32 index)
+static __always_inline void tell(const struct joint_way *way, __u32 index)
 {
 	struct joint_event event = {.index = index, .serial = way->serial};
 
-	way->gated = 1;
 	bpf_ringbuf_output(&joint_events, &event, sizeof(event), 0);
 }
+
+static __always_inline void drop_gate(struct joint_way *way, __u32 index)
+{
+	way->gated = 1;
+	tell(way, index);
+}
+
+static __always_inline void lose(struct joint_way *way, __u32 index)
+{
+	if (way->lost)
+		return;
+	way->lost = 1;
+	drop_gate(way, index);
+}
+
+/* --- bytes that are not due --- */
+
+#define TRIM_STEP 4095 /* as much as bpf_skb_adjust_room() takes off at once */
+
+struct trimming {
+	struct __sk_buff *skb;
+	__u32 left;
+	__u32 failed;
+};
+
+static long trim_some(__u32 turn, void *context)
+{
+	struct trimming *trimming = context;
+	__u32 count = trimming->left < TRIM_STEP ? trimming->left : TRIM_STEP;
+
+	if (!count)
+		return 1;
+	if (bpf_skb_adjust_room(trimming->skb, -(__s32)count, 0, 0)) {
+		trimming->failed = 1;
+		return 1;
+	}
+	trimming->left -= count;
+	return 0;
+}
+
+/* False: it cannot be, or something is missing before this. */
+static __always_inline int trim(struct __sk_buff *skb, struct joint_way *way)
+{
+	struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
+	const struct tcp_skb_cb *place = (const void *)kernel->cb;
+	struct trimming trimming = {.skb = skb};
+	__u32 begins = place->seq, len = skb->len;
+
+	if (!way->begun) { /* nothing was handed on or passed up yet */
+		struct tcp_sock *tcp = own(skb);
+
+		if (!tcp)
+			return 0;
+		way->next = tcp->copied_seq;
+		way->begun = 1;
+	}
+	trimming.left = way->next - begins;
+	if (trimming.left >= len)
+		return 0;
+	way->next = begins + len;
+	if (trimming.left)
+		bpf_loop(len / TRIM_STEP + 1, trim_some, &trimming, 0);
+	return !trimming.left && !trimming.failed;
+}
+
+/* --- limits --- */
 
 /* Far more is unread than any window can have offered. */
 static __always_inline int is_overfull(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct tcp_sock *tcp;
+	struct tcp_sock *tcp = own(skb);
 
-	if (!sk)
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
 	return tcp && tcp->rcv_nxt - tcp->copied_seq >
 			      (__u32)tcp->inet_conn.icsk_inet.sk.sk_rcvbuf + JOINT_UNREAD;
 }
@@ -109,53 +194,78 @@ static __always_inline int pass_up(struct __sk_buff *skb, struct joint_way *way,
 {
 	if (!way->lost && !is_overfull(skb))
 		return SK_PASS;
-	if (!way->lost) {
-		way->lost = 1;
-		drop_gate(way, index);
-	}
+	lose(way, index);
 	return SK_DROP;
 }
 
-static __always_inline int is_other_gated(__u32 index)
+/* Buffers that wait to be written, or up to twice as many: those since some moment whose bytes
+ * are written, and those since one before it. Each takes up memory, however short. */
+static __always_inline __u32 count_waiting(struct joint_way *way, __u32 write_seq)
 {
-	struct joint_way *other;
+	if ((__s32)(write_seq - way->base - way->mark) >= 0) {
+		way->waiting_before = way->waiting;
+		way->waiting = 0;
+		way->mark = (__u32)way->passed;
+	}
+	return way->waiting + way->waiting_before;
+}
 
-	index ^= 1;
-	other = bpf_map_lookup_elem(&joint_ways, &index);
-	return other && other->gated;
+static __always_inline void press(struct joint_way *way, __u32 index)
+{
+	if (way->pressed)
+		return;
+	way->pressed = 1;
+	tell(way, index);
+}
+
+/* Whether this way may go on. */
+static __always_inline int may_hand_on(struct joint_way *way, const struct joint_way *back,
+				       __u64 cookie, __u32 index)
+{
+	__u32 under_way, waiting;
+	struct send_queue to;
+
+	if (back->gated || !reached(cookie, &to))
+		return 0;
+	if (!way->based) {
+		way->based = 1;
+		way->base = to.end;
+		way->mark = (__u32)way->passed;
+	}
+	under_way = (__u32)way->passed - (to.acked - way->base);
+	waiting = count_waiting(way, to.end);
+	if (under_way > JOINT_LIMIT || waiting > JOINT_WAITING || to.queued > JOINT_QUEUED)
+		press(way, index);
+	return under_way <= JOINT_HARD_LIMIT && waiting <= JOINT_HARD_WAITING;
 }
 
 SEC("sk_skb/stream_verdict")
 int joint_verdict(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct joint_way *way;
-	__u32 write_seq, acked;
-	__u32 *index;
+	struct joint_way *way, *back;
+	__u32 *index, other;
 
 	if (!skb->len)
 		return SK_DROP;
 	index = bpf_map_lookup_elem(&joint_index, &cookie);
 	if (!index)
 		return SK_PASS;
+	other = *index ^ 1;
 	way = bpf_map_lookup_elem(&joint_ways, index);
-	if (!way)
+	back = bpf_map_lookup_elem(&joint_ways, &other);
+	if (!way || !back)
 		return SK_PASS;
+	if (!way->lost && !trim(skb, way))
+		lose(way, *index);
 	if (way->gated)
 		return pass_up(skb, way, *index);
-	if (is_other_gated(*index) || !reached(cookie, &write_seq, &acked)) {
-		drop_gate(way, *index);
-		return SK_PASS;
-	}
-	if (!way->based) {
-		way->based = 1;
-		way->base = write_seq;
-	}
-	if ((__u32)way->passed - (acked - way->base) > JOINT_LIMIT) {
+	if (!may_hand_on(way, back, cookie, *index)) {
 		drop_gate(way, *index);
 		return SK_PASS;
 	}
 	way->passed += skb->len;
+	way->waiting++;
 	way->last_ns = bpf_ktime_get_ns();
 	return bpf_sk_redirect_hash(skb, &joint_targets, &cookie, 0);
 }

@@ -8,8 +8,9 @@
  *
  *   sockmap_join() -> bytes move in the kernel; sockmap_look() for the figures
  *     a FIN arrives on a leg -> sockmap_is_through() ? shutdown(2) of the other : ask again soon
- *     a way is gated (and the other one, when next a byte comes)
- *                            -> sockmap_is_written() ? relay that way from now on : ask again soon
+ *     a way presses          -> sockmap_settle() ? both are gated : ask again soon
+ *     a way is gated         -> sockmap_is_written() ? sockmap_take_over(), and relay that way
+ *                               from now on : ask again soon
  *   -> close(2) both, which takes them out of the maps -> sockmap_part()
  *
  * The sockets of a live joint are never taken out of the maps otherwise: bytes on their way would
@@ -20,8 +21,8 @@
  * send buffers. A backend that finishes in the middle of it leaves its way gated from the start. A
  * kernel without memory may lose bytes of a gated way, which it says.
  *
- * Threads: one owner calls everything, but what takes no struct sockmap, and sockmap_look() and
- * sockmap_is_written(), which whoever owns the sockets calls.
+ * Threads: one owner calls everything, but what takes no struct sockmap, and sockmap_look(),
+ * sockmap_settle() and sockmap_is_written(), which whoever owns the sockets calls.
  */
 #pragma once
 
@@ -44,6 +45,7 @@ struct sockmap_joint {
 struct sockmap_view {
 	uint64_t passed;  /* bytes handed on by the kernel, this way */
 	uint64_t last_ns; /* CLOCK_MONOTONIC of the last of them; 0: none yet */
+	bool pressed;     /* too much is under way: sockmap_settle() */
 	bool gated;       /* `passed` is final */
 	bool lost;        /* the kernel dropped bytes: reset both */
 };
@@ -73,6 +75,14 @@ void sockmap_part(struct sockmap *map, const struct sockmap_joint *joint);
 void sockmap_look(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
 		  struct sockmap_view *ret_view);
 
+/* Both ways are to be gated: make their peers wait, and once nothing is on its way between the two
+ * sockets, do it. `hurry`: even if bytes came a moment ago. */
+bool sockmap_settle(struct sockmap *map, const struct sockmap_joint *joint, const int fds[2],
+		    bool hurry);
+
+/* All is written, and who calls relays this way from now on: windows and buffers as usual. */
+void sockmap_take_over(int from_fd, int to_fd);
+
 /* All that was handed on stands in the send queue of the socket it was for, `to_fd`. */
 bool sockmap_is_written(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
 			int to_fd);
@@ -85,7 +95,7 @@ bool sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *j
 /* Bytes that a leg has received since it was joined. `finished`: its FIN is here. */
 uint64_t sockmap_received(const struct sockmap_joint *joint, unsigned leg, int fd, bool finished);
 
-/* Readable: a gate fell. */
+/* Readable: a gate fell, or is to fall. */
 int sockmap_events_fd(const struct sockmap *map);
 void sockmap_events(struct sockmap *map,
 		    void (*on_gate)(void *context, const struct joint_event *event), void *context);

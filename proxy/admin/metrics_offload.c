@@ -25,7 +25,7 @@ static const struct {
 				 "Of those, the ones that could not go on and were reset."},
 	[OFFLOAD_GATES] =
 		{"sluice_offload_gates_total",
-		 "Ways of joined sockets (sockmap) that are relayed again, as one did not "
+		 "Sessions of joined sockets (sockmap) that are relayed again, as one did not "
 		 "take what was sent to it."},
 };
 

@@ -59,6 +59,7 @@ struct joined {
 	struct offload_joint *joint; /* NULL: none */
 	struct sockmap_joint at;
 	uint32_t worker;
+	bool gated; /* or is to be, which is counted once */
 };
 
 struct offload {

@@ -22,7 +22,9 @@ static void on_gate(void *context, const struct joint_event *event)
 
 	if (!joined->joint || joined->at.serial != event->serial)
 		return;
-	offload_note(offload, OFFLOAD_GATES);
+	if (!joined->gated)
+		offload_note(offload, OFFLOAD_GATES);
+	joined->gated = true;
 	keeper_tell(offload, joined->worker, &message, NULL);
 }
 

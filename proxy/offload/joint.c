@@ -102,6 +102,11 @@ void offload_joint_look(const struct offload_joint *joint, unsigned way,
 	sockmap_look(joint->door->offload->sockmap, &joint->at, way, ret_view);
 }
 
+bool offload_joint_settle(const struct offload_joint *joint, const int fds[2], bool hurry)
+{
+	return sockmap_settle(joint->door->offload->sockmap, &joint->at, fds, hurry);
+}
+
 bool offload_joint_is_written(const struct offload_joint *joint, unsigned way, int to_fd)
 {
 	return sockmap_is_written(joint->door->offload->sockmap, &joint->at, way, to_fd);

@@ -5,13 +5,14 @@
  * after the first bytes; a look now and then keeps its figures right; a FIN that arrives is passed
  * on once everything before it is in the other socket's send queue.
  *
- * A way comes back to its relay for two reasons: its FIN, or its gate fell, because a peer does not
- * read. Then what the kernel was handed has to be sent before the relay reads again, for good. It
- * copies from then on, since splice(2) does not see bytes that went by a verdict, and it goes by
- * the count of bytes for the end, since read(2) says EOF too early.
- * Failure modes: refused, it is relayed; a leg fails: the other one gets what was sent before, as
- * on a relay. The session ends quietly only when nothing is under way, else with RST. Bytes that
- * the kernel had no memory for end it as our own lack of memory does.
+ * A way comes back to its relay for two reasons: its FIN, or a peer does not read, for which both
+ * ways' gates have to fall, and do at a quiet moment (xdp/sockmap.h). Then what the kernel was
+ * handed has to be sent before the relay reads again, for good. It copies from then on, since
+ * splice(2) does not see bytes that went by a verdict, and it goes by the count of bytes for the
+ * end, since read(2) says EOF too early. Failure modes: refused, it is relayed; a leg fails: the
+ * other one gets what was sent before, as on a relay. The session ends quietly only when nothing is
+ * under way, else with RST. Bytes that the kernel had no memory for end it as our own lack of
+ * memory does.
  */
 #include <errno.h>
 
@@ -151,6 +152,8 @@ static void take_over(struct session *session, bool to_backend)
 		session->ours_to_backend = true;
 	else
 		session->ours_to_client = true;
+	sockmap_take_over(from_of(session, to_backend)->source.fd,
+			  from_of(session, !to_backend)->source.fd);
 	relay->no_splice = true;
 	relay->whole_bytes = UINT64_MAX;
 	from_of(session, to_backend)->readable = true;
@@ -167,6 +170,17 @@ static void finish(struct session *session, bool to_backend)
 		session->ours_to_client = true;
 	from_of(session, to_backend)->readable = false;
 	relay_of(session, to_backend)->state = RELAY_DRAINING;
+}
+
+/* A way presses: it has to be gated. `view` is of it. */
+static void settle(struct session *session, unsigned way, struct sockmap_view *view)
+{
+	const int fds[2] = {session->client.source.fd, session->backend.source.fd};
+
+	if (offload_joint_settle(session->joint, fds, session->joint_wait_ms == WAIT_MS_MAX))
+		offload_joint_look(session->joint, way, view);
+	else
+		session->joint_waits = true;
 }
 
 bool session_is_carried(struct session *session, bool to_backend)
@@ -186,6 +200,8 @@ bool session_is_carried(struct session *session, bool to_backend)
 		count_whole(session, to_backend);
 		return false;
 	}
+	if (view.pressed && !view.gated)
+		settle(session, way, &view);
 	if (view.gated && offload_joint_is_written(joint, way, to_fd)) {
 		take_over(session, to_backend);
 		count_whole(session, to_backend);

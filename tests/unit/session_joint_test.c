@@ -6,6 +6,7 @@
  */
 /* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=offload_join,--wrap=offload_part */
 /* link: -Wl,--wrap=offload_joint_look,--wrap=offload_joint_is_written */
+/* link: -Wl,--wrap=offload_joint_settle */
 /* link: -Wl,--wrap=offload_joint_is_through,--wrap=offload_joint_received */
 #include "proxy/session/offload.h"
 #include "tests/unit/session_rig.h"
@@ -16,6 +17,9 @@ static struct {
 	enum flow_refusal answer;
 	struct offload_joint joint;
 	struct sockmap_view views[2];
+	unsigned settling; /* how often it was tried, */
+	unsigned hurried;  /* and without regard for what came a moment ago */
+	bool settles;
 	bool written;
 	bool through;
 	uint64_t received;
@@ -26,6 +30,7 @@ enum flow_refusal __wrap_offload_join(struct offload_door *door, void *owner, co
 void __wrap_offload_part(struct offload_joint *joint);
 void __wrap_offload_joint_look(const struct offload_joint *joint, unsigned way,
 			       struct sockmap_view *ret_view);
+bool __wrap_offload_joint_settle(const struct offload_joint *joint, const int fds[2], bool hurry);
 bool __wrap_offload_joint_is_written(const struct offload_joint *joint, unsigned way, int to_fd);
 bool __wrap_offload_joint_is_through(const struct offload_joint *joint, unsigned way, int from_fd,
 				     int to_fd, bool finished);
@@ -55,6 +60,17 @@ void __wrap_offload_joint_look(const struct offload_joint *joint, unsigned way,
 			       struct sockmap_view *ret_view)
 {
 	*ret_view = kernel.views[way];
+}
+
+bool __wrap_offload_joint_settle(const struct offload_joint *joint, const int fds[2], bool hurry)
+{
+	ck_assert_int_eq(fds[0], rig.session->client.source.fd);
+	ck_assert_int_eq(fds[1], rig.session->backend.source.fd);
+	kernel.settling++;
+	kernel.hurried += hurry;
+	if (kernel.settles)
+		kernel.views[0].gated = kernel.views[1].gated = true;
+	return kernel.settles;
 }
 
 bool __wrap_offload_joint_is_written(const struct offload_joint *joint, unsigned way, int to_fd)
@@ -241,6 +257,29 @@ START_TEST(a_way_whose_gate_fell_is_relayed_behind_what_was_on_its_way)
 }
 END_TEST
 
+START_TEST(a_way_that_presses_is_relayed_when_both_have_settled)
+{
+	join();
+	send_pattern(rig.client, 0, 100);
+	kernel.written = true;
+	kernel.views[TO_BACKEND].pressed = true;
+	session_offload_owner.on_gate(rig.session);
+	ck_assert_uint_eq(kernel.settling, 1);
+	for (int i = 0; i < 20; i++)
+		rig_pass(100);
+	ck_assert_uint_gt(kernel.hurried, 0); /* after a while */
+	ck_assert(!is_readable(rig.server));
+	kernel.settles = true;
+	rig_pass(200);
+	rig_until_readable(rig.server);
+	expect_pattern(rig.server, 0, 100);
+	send_pattern(rig.server, 0, 100);
+	rig_until_readable(rig.client);
+	expect_pattern(rig.client, 0, 100);
+	kill_it();
+}
+END_TEST
+
 /* read(2) says 0 while bytes are still on their way to where they can be read. */
 START_TEST(an_end_of_stream_is_believed_when_the_count_of_bytes_agrees)
 {
@@ -291,6 +330,7 @@ int main(void)
 	tcase_add_test(tcase, what_the_kernel_moved_is_counted_once);
 	tcase_add_test(tcase, a_fin_is_passed_on_when_all_before_it_is_written);
 	tcase_add_test(tcase, a_way_whose_gate_fell_is_relayed_behind_what_was_on_its_way);
+	tcase_add_test(tcase, a_way_that_presses_is_relayed_when_both_have_settled);
 	tcase_add_test(tcase, an_end_of_stream_is_believed_when_the_count_of_bytes_agrees);
 	tcase_add_test(tcase, bytes_that_the_kernel_lost_are_a_reset_on_both_sides);
 	srunner_run_all(runner, CK_ENV);

@@ -9,161 +9,22 @@
  * times); everything that was done is undone before a verdict can have run, and never after.
  */
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/socket.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "sockmap.skel.h"
-#include "xdp/sockmap.h"
+#include "proxy/base/clock.h"
+#include "xdp/sockmap/internal.h"
 
 #define STEADY_TRIES 16
-#define SEND_BUFFER  (3 * JOINT_LIMIT) /* it counts what the bytes take up */
-
-struct sockmap {
-	struct sockmap_bpf *skeleton;
-	struct joint_way *ways; /* mapped, 2 * joints of them */
-	struct ring_buffer *events;
-	void (*on_gate)(void *context, const struct joint_event *event); /* sockmap_events() */
-	void *context;
-	uint32_t *free_slots; /* a ring of even indexes: what was freed last is used last */
-	uint32_t joints;
-	uint32_t free_first;
-	uint32_t free_count;
-	uint32_t serial;
-	int targets_fd;
-	int sources_fd;
-	int index_fd;
-};
-
-static int say(char *problem, size_t size, int err, const char *what)
-{
-	snprintf(problem, size, "%s: %s", what, strerror(-err));
-	return err;
-}
-
-/* --- the whole --- */
-
-static int on_record(void *context, void *data, size_t size)
-{
-	struct sockmap *map = context;
-
-	if (size >= sizeof(struct joint_event) && map->on_gate)
-		map->on_gate(map->context, data);
-	return 0;
-}
-
-static int size_maps(struct sockmap *map)
-{
-	struct bpf_map *maps[] = {map->skeleton->maps.joint_targets,
-				  map->skeleton->maps.joint_sources,
-				  map->skeleton->maps.joint_index, map->skeleton->maps.joint_ways};
-	int err = 0;
-
-	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]) && !err; i++)
-		err = bpf_map__set_max_entries(maps[i], 2 * map->joints);
-	return err;
-}
-
-static int map_ways(struct sockmap *map)
-{
-	void *ways = mmap(NULL, 2 * (size_t)map->joints * sizeof(struct joint_way),
-			  PROT_READ | PROT_WRITE, MAP_SHARED,
-			  bpf_map__fd(map->skeleton->maps.joint_ways), 0);
-
-	if (ways == MAP_FAILED)
-		return -errno;
-	map->ways = ways;
-	map->free_slots = calloc(map->joints, sizeof(map->free_slots[0]));
-	if (!map->free_slots)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < map->joints; i++)
-		map->free_slots[map->free_count++] = 2 * i;
-	return 0;
-}
-
-static int attach(struct sockmap *map)
-{
-	map->targets_fd = bpf_map__fd(map->skeleton->maps.joint_targets);
-	map->sources_fd = bpf_map__fd(map->skeleton->maps.joint_sources);
-	map->index_fd = bpf_map__fd(map->skeleton->maps.joint_index);
-	map->events = ring_buffer__new(bpf_map__fd(map->skeleton->maps.joint_events), on_record,
-				       map, NULL);
-	if (!map->events)
-		return -errno;
-	return bpf_prog_attach(bpf_program__fd(map->skeleton->progs.joint_verdict), map->sources_fd,
-			       BPF_SK_SKB_VERDICT, 0);
-}
-
-static int load(struct sockmap *map, char *problem, size_t size)
-{
-	int err;
-
-	map->skeleton = sockmap_bpf__open();
-	if (!map->skeleton)
-		return say(problem, size, -errno, "the program of sockmap cannot be read");
-	err = size_maps(map);
-	if (!err)
-		err = sockmap_bpf__load(map->skeleton);
-	if (err)
-		return say(problem, size, err,
-			   "the kernel refuses the program of sockmap (it needs CAP_BPF, "
-			   "CAP_NET_ADMIN and BTF in /sys/kernel/btf/vmlinux)");
-	err = map_ways(map);
-	if (!err)
-		err = attach(map);
-	return err ? say(problem, size, err, "sockmap cannot be set up") : 0;
-}
-
-int sockmap_open(uint32_t joints, struct sockmap **ret_map, char *ret_problem, size_t size)
-{
-	struct sockmap *map = calloc(1, sizeof(*map));
-	int err;
-
-	if (!map)
-		return say(ret_problem, size, -ENOMEM, "sockmap");
-	map->joints = joints;
-	err = load(map, ret_problem, size);
-	if (err) {
-		sockmap_close(map);
-		return err;
-	}
-	*ret_map = map;
-	return 0;
-}
-
-void sockmap_close(struct sockmap *map)
-{
-	if (!map)
-		return;
-	ring_buffer__free(map->events);
-	if (map->ways)
-		munmap(map->ways, 2 * (size_t)map->joints * sizeof(struct joint_way));
-	sockmap_bpf__destroy(map->skeleton);
-	free(map->free_slots);
-	free(map);
-}
-
-int sockmap_events_fd(const struct sockmap *map)
-{
-	return ring_buffer__epoll_fd(map->events);
-}
-
-void sockmap_events(struct sockmap *map,
-		    void (*on_gate)(void *context, const struct joint_event *event), void *context)
-{
-	map->on_gate = on_gate;
-	map->context = context;
-	ring_buffer__consume(map->events);
-}
+#define QUIET_US     200
+#define SEND_BUFFER  (JOINT_QUEUED + 2 * JOINT_HARD_LIMIT) /* it counts what bytes take up */
 
 /* --- figures of a socket --- */
 
@@ -232,6 +93,7 @@ void sockmap_look(const struct sockmap *map, const struct sockmap_joint *joint, 
 {
 	const struct joint_way *at = &map->ways[joint->index + way];
 
+	ret_view->pressed = __atomic_load_n(&at->pressed, __ATOMIC_RELAXED) != 0;
 	ret_view->gated = __atomic_load_n(&at->gated, __ATOMIC_ACQUIRE) != 0;
 	ret_view->lost = __atomic_load_n(&at->lost, __ATOMIC_RELAXED) != 0;
 	ret_view->passed = __atomic_load_n(&at->passed, __ATOMIC_ACQUIRE);
@@ -254,6 +116,58 @@ bool sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *j
 
 	return written(joint, !way, to_fd) >= received &&
 	       sockmap_is_written(map, joint, way, to_fd);
+}
+
+/* As small as can be: less than a segment, so it opens by probes. */
+static void close_window(int fd)
+{
+	const int least = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &least, sizeof(least));
+}
+
+/* Small, and from there the kernel's to size again. */
+static void empty_room(int fd)
+{
+	const int size = 65536;
+	socklen_t len = sizeof(int);
+	int locks = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len))
+		return;
+	locks &= ~SOCK_SNDBUF_LOCK;
+	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, sizeof(locks));
+}
+
+void sockmap_take_over(int from_fd, int to_fd)
+{
+	const int most = INT_MAX;
+
+	setsockopt(from_fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &most, sizeof(most));
+	empty_room(to_fd);
+}
+
+static bool is_quiet(const struct sockmap *map, const struct sockmap_joint *joint, unsigned way,
+		     int to_fd, bool hurry)
+{
+	struct sockmap_view view;
+
+	sockmap_look(map, joint, way, &view);
+	return (hurry || clock_us() - view.last_ns / 1000 > QUIET_US) &&
+	       written(joint, !way, to_fd) >= view.passed;
+}
+
+bool sockmap_settle(struct sockmap *map, const struct sockmap_joint *joint, const int fds[2],
+		    bool hurry)
+{
+	close_window(fds[0]);
+	close_window(fds[1]);
+	if (!is_quiet(map, joint, 0, fds[1], hurry) || !is_quiet(map, joint, 1, fds[0], hurry))
+		return false;
+	for (unsigned way = 0; way < 2; way++)
+		__atomic_store_n(&map->ways[joint->index + way].gated, 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* All that may be on its way to it has room in its send queue, peer or no peer: what waits before
