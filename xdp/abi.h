@@ -38,8 +38,7 @@ enum flow_state {
 
 enum flow_flag {
 	FLOW_IPV6 = 1 << 0,
-	FLOW_TIMESTAMPS = 1 << 1,       /* both legs have them: translate */
-	FLOW_STRIP_TIMESTAMPS = 1 << 2, /* only the leg it arrives on: overwrite with NOPs */
+	FLOW_TIMESTAMPS = 1 << 1, /* both legs have them: translate */
 	/* The kernel still waits for acknowledgements of what it sent on this leg, up to
 	 * `kernel_end`: those are passed up. */
 	FLOW_KERNEL_PENDING = 1 << 3,

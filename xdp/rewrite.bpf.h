@@ -35,7 +35,6 @@
 
 #define NOPS_TIME 0x0101080a /* NOP NOP timestamps, length 10 */
 #define NOPS_SACK 0x01010500 /* NOP NOP SACK, length in the last byte */
-#define NOPS      0x01010101
 
 /* --- sums (RFC 1071, RFC 1624) --- */
 
@@ -106,23 +105,6 @@ static __always_inline __u64 placed(__u64 sum, __u32 at)
 	return at & 1 ? (__u16)(folded << 8 | folded >> 8) : folded;
 }
 
-/* Unrolled, as Linux before 6.2 takes no loop whose end falls through into its head. */
-static __always_inline __u64 strip_time(__u8 *option, __u32 at)
-{
-	__u64 sum = 0;
-
-#pragma unroll
-	for (__u32 i = 0; i < 10; i++) {
-		/* Each byte by itself, at its own parity. */
-		__u16 before = (at + i) & 1 ? option[i] << 8 : option[i];
-		__u16 after = (at + i) & 1 ? OPTION_NOP << 8 : OPTION_NOP;
-
-		sum += (__u16)~before + after;
-		option[i] = OPTION_NOP;
-	}
-	return sum;
-}
-
 /* bpf_loop() hands on pointers to the stack alone, so the scratch is looked up again. */
 static long walk_option(__u32 round, void *unused)
 {
@@ -157,8 +139,6 @@ static long walk_option(__u32 round, void *unused)
 			if (option[6] | option[7] | option[8] | option[9])
 				sum += shift_bytes(option + 6, options->tsecr_delta);
 			options->sum += placed(sum, at);
-		} else if (options->flags & FLOW_STRIP_TIMESTAMPS) {
-			options->sum += strip_time(option, at);
 		}
 	} else if (*option == OPTION_SACK && !((length - 2) & 7)) {
 		__u64 sum = 0;
@@ -232,11 +212,6 @@ static __always_inline bool rewrite_usual_options(struct tcphdr *tcp, void *end,
 		*clock = bpf_ntohl(time[1]);
 		if (time[2])
 			*sum += shift(&time[2], flow->tsecr_delta);
-	} else if (flow->flags & FLOW_STRIP_TIMESTAMPS) {
-		for (int i = 0; i < 3; i++) {
-			*sum += changed(time[i], bpf_htonl(NOPS));
-			time[i] = bpf_htonl(NOPS);
-		}
 	}
 	return true;
 }

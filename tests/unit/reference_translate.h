@@ -16,8 +16,6 @@
 
 #define ETHERNET_SIZE 14
 
-enum reference_clock { CLOCK_KEEP, CLOCK_SHIFT, CLOCK_STRIP };
-
 /* One direction; everything in the host's order. */
 struct reference_rules {
 	bool ipv6;
@@ -32,7 +30,7 @@ struct reference_rules {
 	uint32_t ack;
 	uint32_t tsval;
 	uint32_t tsecr;
-	enum reference_clock clock;
+	bool shift_clock; /* translate timestamps */
 	unsigned window_in;
 	unsigned window_out;
 };
@@ -131,12 +129,10 @@ static inline bool reference_parse(const uint8_t *frame, size_t length, struct r
 static inline void reference_option(uint8_t *option, size_t length,
 				    const struct reference_rules *rules)
 {
-	if (option[0] == 8 && length == 10 && rules->clock == CLOCK_SHIFT) {
+	if (option[0] == 8 && length == 10 && rules->shift_clock) {
 		write32(option + 2, read32(option + 2) + rules->tsval);
 		if (read32(option + 6))
 			write32(option + 6, read32(option + 6) + rules->tsecr);
-	} else if (option[0] == 8 && length == 10 && rules->clock == CLOCK_STRIP) {
-		memset(option, 1, length);
 	} else if (option[0] == 5 && length > 2 && (length - 2) % 8 == 0) {
 		for (size_t edge = 2; edge < length; edge += 4)
 			write32(option + edge, read32(option + edge) + rules->ack);

@@ -15,7 +15,7 @@ static const enum hook ingress[] = {HOOK_TC, HOOK_XDP};
 #define HOOK_OF(round)   ingress[(round)&1]
 #define FAMILY_OF(round) (((round)&2) != 0)
 
-static const uint8_t flags[] = {0, FLOW_TIMESTAMPS, FLOW_STRIP_TIMESTAMPS, FLOW_KERNEL_PENDING};
+static const uint8_t flags[] = {0, FLOW_TIMESTAMPS, FLOW_KERNEL_PENDING};
 
 /* It went up, but was moved to where the kernel expects it. */
 static bool is_for_kernel(const struct frame *in, const struct frame *out,

@@ -256,9 +256,7 @@ static inline struct reference_rules rig_rules(unsigned leg, enum hook hook)
 		.ack = n->peer[out] - n->ours[leg],
 		.tsval = n->our_clock[out] - n->peer_clock[leg],
 		.tsecr = n->peer_clock[out] - n->our_clock[leg],
-		.clock = flow->flags & FLOW_TIMESTAMPS         ? CLOCK_SHIFT
-			 : flow->flags & FLOW_STRIP_TIMESTAMPS ? CLOCK_STRIP
-							       : CLOCK_KEEP,
+		.shift_clock = flow->flags & FLOW_TIMESTAMPS,
 		.window_in = n->peer_shift[leg],
 		.window_out = n->our_shift[out],
 	};

@@ -183,8 +183,6 @@ static void fill_clocks(struct flow *flow, const struct snapshot_tcp *in,
 		flow->tsval_delta = out->ts_now + CLOCK_AHEAD_MS - in->ts_recent;
 		flow->tsecr_delta = out->ts_recent - (in->ts_now + CLOCK_AHEAD_MS);
 		flow->kernel_clock = out->ts_now;
-	} else if (in->timestamps) {
-		flow->flags |= FLOW_STRIP_TIMESTAMPS;
 	}
 }
 
