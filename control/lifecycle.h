@@ -28,6 +28,15 @@ struct lifecycle;
 struct link;
 struct loop;
 
+enum lifecycle_phase {
+	LIFECYCLE_WATCHING,
+	LIFECYCLE_DRAINING, /* the proxy was told, or is to be */
+	LIFECYCLE_DRAINED,  /* there is no proxy any more */
+	LIFECYCLE_PHASES
+};
+
+extern const char *const lifecycle_phase_names[];
+
 struct lifecycle_conf {
 	struct loop *loop;
 	struct aws_hub *hub;
@@ -47,6 +56,8 @@ void lifecycle_stop(struct lifecycle *lifecycle); /* before the link and the hub
 /* The way to the proxy, or another one, as of now; the one before is gone already, or stays unused.
  */
 void lifecycle_use_link(struct lifecycle *lifecycle, struct link *link);
+
+enum lifecycle_phase lifecycle_phase(const struct lifecycle *lifecycle);
 
 /* {"phase", "why", "instance", "group", "hook", "problem"}. NULL without memory. */
 json_t *lifecycle_describe(const struct lifecycle *lifecycle);

@@ -46,6 +46,9 @@ void queue_leave(struct queue *queue, void (*on_left)(void *context), void *cont
 /* Before the hub; nothing is told any more. Accepts NULL. */
 void queue_stop(struct queue *queue);
 
+bool queue_is_well(const struct queue *queue); /* it is received from */
+uint64_t queue_messages(const struct queue *queue);
+
 /* {"url", "own", "healthy", "messages", "problem"}. NULL without memory. */
 json_t *queue_describe(const struct queue *queue);
 

@@ -14,14 +14,6 @@
 
 #define GROUP_TEXT 256
 
-enum lifecycle_phase {
-	LIFECYCLE_WATCHING,
-	LIFECYCLE_DRAINING, /* the proxy was told, or is to be */
-	LIFECYCLE_DRAINED   /* there is no proxy any more */
-};
-
-extern const char *const lifecycle_phase_names[];
-
 enum action_state {
 	ACTION_NONE, /* nobody waits for us */
 	ACTION_WANTED,

@@ -141,6 +141,11 @@ void lifecycle_stop(struct lifecycle *lifecycle)
 	free(lifecycle);
 }
 
+enum lifecycle_phase lifecycle_phase(const struct lifecycle *lifecycle)
+{
+	return lifecycle->phase;
+}
+
 static json_t *text_or_null(const char *text)
 {
 	return jot_text(*text ? text : NULL);

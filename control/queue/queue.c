@@ -220,6 +220,16 @@ void queue_stop(struct queue *queue)
 	free(queue);
 }
 
+bool queue_is_well(const struct queue *queue)
+{
+	return queue->receive.well;
+}
+
+uint64_t queue_messages(const struct queue *queue)
+{
+	return queue->receive.messages;
+}
+
 json_t *queue_describe(const struct queue *queue)
 {
 	return JOT({"url", jot_text(queue->url)}, {"own", json_boolean(!queue->conf.url)},

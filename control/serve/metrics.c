@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /metrics: each source's age, size and history, who we are to AWS, and what that was asked and
- * said. Happy path: facts are written down. Failure modes: memory, then there is no text.
+ * /metrics: each source's age, size and history, who we are to AWS, what that was asked and said,
+ * and what came from the queue and of the instance's end. Happy path: facts are written down.
+ * Failure modes: memory, then there is no text.
  */
 #include "control/aws/aws.h"
 #include "control/feed.h"
 #include "control/journal.h"
+#include "control/lifecycle.h"
 #include "control/link.h"
+#include "control/queue.h"
 #include "control/serve/desk.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/exposition.h"
@@ -216,6 +219,34 @@ static void write_aws(struct exposition *out, const struct aws_hub *hub)
 	exposition_real(out, (double)aws_hub_skew_ms(hub) / 1000);
 }
 
+/* Without a queue there is no sample. */
+static void write_queue(struct exposition *out, const struct queue *queue)
+{
+	exposition_metric(out, PREFIX "queue_up", "gauge", "1 while events come from the queue.");
+	if (queue) {
+		exposition_sample(out, "");
+		exposition_integer(out, queue_is_well(queue));
+	}
+	exposition_metric(out, PREFIX "queue_messages_total", "counter",
+			  "Messages that the queue gave us.");
+	if (queue) {
+		exposition_sample(out, "");
+		exposition_integer(out, queue_messages(queue));
+	}
+}
+
+static void write_lifecycle(struct exposition *out, const struct lifecycle *lifecycle)
+{
+	exposition_metric(out, PREFIX "lifecycle_phase", "gauge",
+			  "1 for the phase of this instance's end: watching for it, draining, or "
+			  "drained.");
+	for (int phase = 0; lifecycle && phase < LIFECYCLE_PHASES; phase++) {
+		exposition_sample(out, "");
+		exposition_label(out, "phase", lifecycle_phase_names[phase]);
+		exposition_integer(out, (int)lifecycle_phase(lifecycle) == phase);
+	}
+}
+
 static void write_daemon(struct exposition *out, const struct desk *desk)
 {
 	const struct link *link = desk->conf.feeds->link;
@@ -245,6 +276,8 @@ char *serve_metrics(const struct desk *desk)
 
 	write_daemon(&out, desk);
 	write_feeds(&out, desk->conf.feeds);
+	write_queue(&out, desk->conf.queue ? *desk->conf.queue : NULL);
+	write_lifecycle(&out, desk->conf.lifecycle ? *desk->conf.lifecycle : NULL);
 	if (desk->conf.hub)
 		write_aws(&out, desk->conf.hub);
 	return exposition_take(&out);

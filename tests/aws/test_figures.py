@@ -27,7 +27,8 @@ def seen(strict, pair):
         del env[name]
     strict.environment = lambda: env
     fleet = Instances(strict, 1, count=3)
-    both = pair(strict, [fleet.pool()])
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"  # which nobody answers for
+    both = pair(strict, [fleet.pool()], control={"lifecycle": "auto", "queue": url})
     both.wait_addresses("back", fleet.addresses())
     wait_metric(both.daemon.admin, "sluice_control_source_pushed", 1)
     return scrape(both.daemon.admin)
@@ -41,18 +42,21 @@ def test_promtool_has_nothing_to_say(seen):
     assert promtool("check", "metrics", stdin=seen.text) == ""
 
 
-def test_calls_and_credentials_show(seen):
+def test_calls_credentials_queue_and_lifecycle_show(seen):
     assert seen.sum("sluice_control_aws_calls_total", service="ec2") > 0
     ((labels, expires),) = seen.get("sluice_control_credentials_expiry_timestamp_seconds").items()
     assert ("provider", "imds") in labels and expires > 1e9
     assert seen.sum("sluice_control_source_targets", pool="back") == 3
     assert seen.sum("sluice_control_source_origin", origin="source") == 1
     assert seen.sum("sluice_control_source_origin") == 1
+    assert seen.sum("sluice_control_queue_up") == 0
+    assert seen.sum("sluice_control_lifecycle_phase", phase="watching") == 1
 
 
 def test_throttles_and_errors_are_counted(strict, pair):
     fleet = Instances(strict, 1, count=3)
-    both = pair(strict, [fleet.pool()])
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"  # which nobody answers for
+    both = pair(strict, [fleet.pool()], control={"lifecycle": "auto", "queue": url})
     both.wait_addresses("back", fleet.addresses())
     strict.faults.add(None, "throttle", times=50)
     both.daemon.refresh("back", "ec2")

@@ -8,6 +8,7 @@ import socket
 import pytest
 from harness.address import text
 from harness.control import run
+from harness.metrics import scrape
 from harness.peers import Backend, echo
 from harness.wait import eventually
 
@@ -118,6 +119,9 @@ def test_a_hook_waits_as_long_as_a_session_lasts(strict, node):
     assert said(strict, "CONTINUE") == []
     seen = here.daemon.discovery()["lifecycle"]
     assert (seen["phase"], seen["group"], seen["hook"]) == ("draining", "web", "leave")
+    phases = scrape(here.daemon.admin).get("sluice_control_lifecycle_phase")
+    assert sorted(phases.values()) == [0, 0, 1]
+    assert scrape(here.daemon.admin).sum("sluice_control_lifecycle_phase", phase="draining") == 1
     here.leave()
     done = eventually(lambda: said(strict, "CONTINUE"), "the action is completed", 15)
     assert done == [

@@ -98,9 +98,12 @@ def test_an_event_brings_a_target_long_before_its_interval(moto, pair, fleet, wi
     before = both.addresses("back")
     fleet.launch(2)
     assert both.addresses("back") == before  # nobody has looked
+    assert scrape(both.daemon.admin).sum("sluice_control_queue_messages_total") == 0
     wires.say(region=REGION, detail={"state": "running"})
     both.wait_same("back", fleet)
     assert len(both.addresses("back")) == 3
+    seen = scrape(both.daemon.admin)
+    assert seen.sum("sluice_control_queue_messages_total") == seen.sum("sluice_control_queue_up") == 1
 
 
 def test_an_event_about_something_else_asks_nobody(moto, pair, fleet, wires):
