@@ -27,8 +27,6 @@
 
 #include "proxy/base/sandbox.h"
 
-static const struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
-
 /* The capabilities of enum sandbox_keep, a bit each. */
 static uint64_t mask_of(unsigned keep)
 {
@@ -45,6 +43,8 @@ static uint64_t mask_of(unsigned keep)
 /* Of what the thread holds now, keep what is in `mask`. */
 static int limit_capabilities(uint64_t mask)
 {
+	/* Not const: an older kernel writes its version there, and qemu-user always does. */
+	struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 	uint32_t kept[_LINUX_CAPABILITY_U32S_3];
 
