@@ -6,8 +6,9 @@
  * seen.
  *
  * Happy path: two namespaces and a veth pair, a connection through us for each step, taken over and
- * used: bytes both ways across the promotion, FINs, a reader that stalls, a reset. Sockets are
- * joined wherever their packets come from, so sockmap is tried on a loopback (xdp/sockmap/test.c).
+ * used: bytes both ways across the promotion, FINs, a reader that stalls, a reset; the first two
+ * over IPv6 as well, where it is switched on. Sockets are joined wherever their packets come from,
+ * so sockmap is tried on a loopback (xdp/sockmap/test.c).
  * Failure modes: the first step that goes wrong names itself, and that way is not offered. Without
  * CAP_SYS_ADMIN there are no namespaces: tc and sockmap are tried on this one's loopback, XDP
  * remains untried.

@@ -19,7 +19,7 @@
 #include "xdp/qualify.h"
 #include "xdp/sockmap.h"
 
-static enum { NOTHING, SEQUENCE, WINDOW, BLIND, HASTY } broken;
+static enum { NOTHING, SEQUENCE, SEQUENCE6, WINDOW, BLIND, HASTY } broken;
 static const char *release; /* of the kernel, if it is to be another */
 static int unshare_errno;
 
@@ -39,7 +39,8 @@ int __wrap_unshare(int flags);
 void __wrap_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs)
 {
 	__real_flow_fill(engine, index, legs);
-	if (broken == SEQUENCE)
+	if (broken == SEQUENCE ||
+	    (broken == SEQUENCE6 && flow_at(engine, index)->flags & FLOW_IPV6))
 		flow_at(engine, index)->seq_delta++;
 	if (broken == WINDOW)
 		flow_at(engine, index + 1)->seq_delta += 1U << 30;
@@ -106,6 +107,17 @@ START_TEST(a_translation_that_shifts_bytes_is_found)
 }
 END_TEST
 
+START_TEST(ipv6_is_tried_too)
+{
+	struct qualify_result result;
+
+	broken = SEQUENCE6;
+	result = try(QUALIFY_TC);
+	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
+	ck_assert_ptr_nonnull(strstr(result.problem, "bytes both ways over IPv6: "));
+}
+END_TEST
+
 START_TEST(a_direction_that_stalls_is_found)
 {
 	struct qualify_result result;
@@ -163,6 +175,11 @@ START_TEST(without_namespaces_tc_is_tried_on_loopback_and_xdp_is_not)
 	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
 	result = try(QUALIFY_SOCKMAP);
 	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
+	broken = SEQUENCE6;
+	ck_assert_int_eq(try(QUALIFY_TC).verdict, QUALIFY_FAILS);
+	ck_assert_int_eq(system("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6"), 0);
+	result = try(QUALIFY_TC);
+	ck_assert_msg(result.verdict == QUALIFY_WORKS, "%s", result.problem);
 	ck_assert_int_eq(try(QUALIFY_XDP_GENERIC).verdict, QUALIFY_UNTRIED);
 	unshare_errno = ENOSPC;
 	ck_assert_int_eq(try(QUALIFY_TC).verdict, QUALIFY_UNTRIED);
@@ -180,6 +197,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, each_way_that_this_kernel_has_works, 0, QUALIFY_PATHS);
 	tcase_add_test(tcase, a_translation_that_shifts_bytes_is_found);
+	tcase_add_test(tcase, ipv6_is_tried_too);
 	tcase_add_test(tcase, a_direction_that_stalls_is_found);
 	tcase_add_test(tcase, an_end_that_goes_unnoticed_is_found);
 	tcase_add_test(tcase,

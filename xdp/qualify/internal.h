@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the self-test share: rig.c has the network and the connection, stream.c moves
- * bytes that know their place, steps.c says what is tried, flow.c takes a connection over by flow
- * splice; another way is another struct qualify_way.
+ * What the files of the self-test share: rig.c has the network and the connection, netlink.c its
+ * devices, stream.c moves bytes that know their place, steps.c says what is tried, flow.c takes a
+ * connection over by flow splice; another way is another struct qualify_way.
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,8 +25,8 @@ struct rig {
 	char ifname[16];
 	uint8_t mac_proxy[6];
 	uint8_t mac_ends[6];
-	struct in_addr proxy;
-	struct in_addr other;
+	bool has_ipv6;
+	bool ipv6;               /* so are connections from now on */
 	int ends[LEGS];          /* the client's and the backend's socket; nonblocking */
 	int inner[LEGS];         /* ours */
 	uint64_t sent[LEGS];     /* from that end */
@@ -49,6 +48,13 @@ void rig_hang_up(struct rig *rig);
 
 /* Say what is wrong; returns -EPROTO. */
 int rig_fail(struct rig *rig, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- netlink.c: 0 or -errno, in the calling thread's namespace --- */
+
+/* A veth pair: one end here, the other in the namespace of `peer_ns`, an fd. */
+int rig_make_pair(const char *here, const char *there, int peer_ns);
+
+int rig_give_address6(const char *ifname, const char *text);
 
 /* --- stream.c: each end's bytes are a function of their place --- */
 

@@ -9,12 +9,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
-#include <linux/veth.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -24,11 +21,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/base/addr.h"
+#include "proxy/base/panic.h"
 #include "xdp/qualify/internal.h"
 
 #define PROXY_SIDE     "sluice0"
 #define ENDS_SIDE      "sluice1"
 #define RECEIVE_BUFFER 65536 /* a reader that stalls is felt soon */
+
+enum { PROXY, OTHER, SIDES };
+
+static const char *const addresses[SIDES][2] = {
+	[PROXY] = {"192.0.2.1", "2001:db8::1"},
+	[OTHER] = {"192.0.2.2", "2001:db8::2"},
+};
 
 int rig_fail(struct rig *rig, const char *format, ...)
 {
@@ -41,51 +47,6 @@ int rig_fail(struct rig *rig, const char *format, ...)
 }
 
 /* --- devices --- */
-
-/* One request of rtnetlink(7) and its acknowledgement. */
-static int request(struct nlmsghdr *header)
-{
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	char answer[4096];
-	ssize_t got = -1;
-	int err = 0;
-
-	if (!socket)
-		return -errno;
-	header->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
-	    mnl_socket_sendto(socket, header, header->nlmsg_len) >= 0)
-		got = mnl_socket_recvfrom(socket, answer, sizeof(answer));
-	if (got < 0 || mnl_cb_run(answer, (size_t)got, header->nlmsg_seq,
-				  mnl_socket_get_portid(socket), NULL, NULL) < 0)
-		err = -errno;
-	mnl_socket_close(socket);
-	return err;
-}
-
-/* A pair: our end here, the other in the namespace `peer_ns`. */
-static int make_pair(const char *here, const char *there, int peer_ns)
-{
-	char buffer[1024];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	struct nlattr *info, *data, *peer;
-
-	header->nlmsg_type = RTM_NEWLINK;
-	header->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
-	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(header, IFLA_IFNAME, here);
-	info = mnl_attr_nest_start(header, IFLA_LINKINFO);
-	mnl_attr_put_strz(header, IFLA_INFO_KIND, "veth");
-	data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
-	peer = mnl_attr_nest_start(header, VETH_INFO_PEER);
-	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(header, IFLA_IFNAME, there);
-	mnl_attr_put_u32(header, IFLA_NET_NS_FD, (uint32_t)peer_ns);
-	mnl_attr_nest_end(header, peer);
-	mnl_attr_nest_end(header, data);
-	mnl_attr_nest_end(header, info);
-	return request(header);
-}
 
 static int control(int fd, const char *name, unsigned long command, struct ifreq *question)
 {
@@ -138,7 +99,8 @@ static int raise_loopback(void)
 	return err;
 }
 
-static int set_up(const char *name, const char *address, uint8_t ret_mac[6])
+/* IPv6 may be missing here or switched off: then it is not tried. */
+static int set_up(struct rig *rig, const char *name, unsigned side, uint8_t ret_mac[6])
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int err;
@@ -146,11 +108,13 @@ static int set_up(const char *name, const char *address, uint8_t ret_mac[6])
 	if (fd < 0)
 		return -errno;
 	complete_checksums(fd, name);
-	err = give_address(fd, name, SIOCSIFADDR, address);
+	err = give_address(fd, name, SIOCSIFADDR, addresses[side][0]);
 	if (!err)
 		err = give_address(fd, name, SIOCSIFNETMASK, "255.255.255.0");
 	if (!err)
 		err = raise_link(fd, name, ret_mac);
+	if (!err && rig_give_address6(name, addresses[side][1]))
+		rig->has_ipv6 = false;
 	close(fd);
 	return err;
 }
@@ -175,25 +139,34 @@ static int open_private(struct rig *rig)
 	int err = new_namespace(&rig->ends_ns);
 
 	if (!err)
-		err = make_pair(ENDS_SIDE, PROXY_SIDE, rig->proxy_ns);
+		err = rig_make_pair(ENDS_SIDE, PROXY_SIDE, rig->proxy_ns);
 	if (!err)
-		err = set_up(ENDS_SIDE, "192.0.2.2", rig->mac_ends);
+		err = set_up(rig, ENDS_SIDE, OTHER, rig->mac_ends);
 	if (!err && setns(rig->proxy_ns, CLONE_NEWNET))
 		err = -errno;
 	if (!err)
-		err = set_up(PROXY_SIDE, "192.0.2.1", rig->mac_proxy);
+		err = set_up(rig, PROXY_SIDE, PROXY, rig->mac_proxy);
 	if (!err)
 		err = raise_loopback();
-	inet_pton(AF_INET, "192.0.2.1", &rig->proxy);
-	inet_pton(AF_INET, "192.0.2.2", &rig->other);
 	strcpy(rig->ifname, PROXY_SIDE);
 	rig->private = true;
 	return err;
 }
 
+static bool has_loopback6(void)
+{
+	const struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && !bind(fd, (const struct sockaddr *)&sa, sizeof(sa));
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 static void open_loopback(struct rig *rig)
 {
-	rig->proxy.s_addr = rig->other.s_addr = htonl(INADDR_LOOPBACK);
+	rig->has_ipv6 = has_loopback6();
 	strcpy(rig->ifname, "lo");
 }
 
@@ -201,8 +174,12 @@ int rig_open(struct rig *rig)
 {
 	int err;
 
-	*rig = (struct rig){
-		.proxy_ns = -1, .ends_ns = -1, .pass = -1, .ends = {-1, -1}, .inner = {-1, -1}};
+	*rig = (struct rig){.has_ipv6 = true,
+			    .proxy_ns = -1,
+			    .ends_ns = -1,
+			    .pass = -1,
+			    .ends = {-1, -1},
+			    .inner = {-1, -1}};
 	err = new_namespace(&rig->proxy_ns);
 	if (err == -EPERM) {
 		open_loopback(rig);
@@ -267,7 +244,7 @@ static int make_socket(const struct rig *rig, bool ends, int flags)
 
 	if (rig->private && ends && setns(rig->ends_ns, CLONE_NEWNET))
 		return -errno;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	fd = socket(rig->ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0)
 		fd = -errno;
 	if (rig->private && ends && setns(rig->proxy_ns, CLONE_NEWNET) && fd >= 0) {
@@ -279,12 +256,26 @@ static int make_socket(const struct rig *rig, bool ends, int flags)
 	return fd;
 }
 
-/* `*ret_near` connected to `*ret_far`, which was accepted on `address`. */
-static int join(int near, int listening, struct in_addr address, int *ret_far)
+/* Where one side listens, the port still open. */
+static socklen_t address_of(const struct rig *rig, unsigned side, struct sockaddr_storage *ret_sa)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = address};
+	const char *host = rig->ipv6 ? "::1" : "127.0.0.1";
+	char text[ADDR_TEXT];
+	struct addr addr;
+
+	if (rig->private)
+		host = addresses[side][rig->ipv6];
+	snprintf(text, sizeof(text), rig->ipv6 ? "[%s]:0" : "%s:0", host);
+	must(!addr_parse(text, &addr));
+	return addr_to_sockaddr(&addr, ret_sa);
+}
+
+/* `near` connected to `*ret_far`, which was accepted on that side. */
+static int join(const struct rig *rig, int near, int listening, unsigned side, int *ret_far)
+{
 	struct timeval patience = {.tv_sec = RIG_PATIENCE_MS / 1000};
-	socklen_t len = sizeof(sa);
+	struct sockaddr_storage sa;
+	socklen_t len = address_of(rig, side, &sa);
 	int far;
 
 	setsockopt(near, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -310,7 +301,7 @@ static int connect_leg(struct rig *rig, unsigned leg)
 	int err = near < 0 ? near : listening < 0 ? listening : 0;
 
 	if (!err)
-		err = join(near, listening, ends_connect ? rig->proxy : rig->other, &far);
+		err = join(rig, near, listening, ends_connect ? PROXY : OTHER, &far);
 	if (listening >= 0)
 		close(listening);
 	if (err) {

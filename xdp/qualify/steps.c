@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is tried of each way, a connection for each step. A step fails with a sentence, and none
- * follows it.
+ * follows it. IPv6 has two: what comes after the addresses is the same code.
  */
 #include <errno.h>
 #include <poll.h>
@@ -161,12 +161,15 @@ static int try_reset(struct trial *trial)
 static const struct {
 	const char *name;
 	int (*run)(struct trial *trial);
+	bool ipv6;
 } steps[] = {
-	{"bytes both ways", try_bytes},
-	{"a FIN of the client", try_fin_of_client},
-	{"a FIN of the backend", try_fin_of_backend},
-	{"a stalled reader", try_stalled_reader},
-	{"a reset", try_reset},
+	{"bytes both ways", try_bytes, false},
+	{"a FIN of the client", try_fin_of_client, false},
+	{"a FIN of the backend", try_fin_of_backend, false},
+	{"a stalled reader", try_stalled_reader, false},
+	{"a reset", try_reset, false},
+	{"bytes both ways over IPv6", try_bytes, true},
+	{"a FIN of the client over IPv6", try_fin_of_client, true},
 };
 
 int qualify_steps(struct rig *rig, const struct qualify_way *way, void *state,
@@ -176,7 +179,10 @@ int qualify_steps(struct rig *rig, const struct qualify_way *way, void *state,
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !err; i++) {
+		if (steps[i].ipv6 && !rig->has_ipv6)
+			continue;
 		*ret_step = steps[i].name;
+		rig->ipv6 = steps[i].ipv6;
 		err = rig_connect(rig);
 		if (!err)
 			err = steps[i].run(&trial);
