@@ -129,6 +129,10 @@ class PingPong:
     def _start(*argv):
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
+    def stop(self):
+        """No new connection; those that are open go on to their end."""
+        self.load.terminate()
+
     def exact(self):
         """Wait for the end; fail unless every turn of every connection was right."""
         out, problems = self.load.communicate()

@@ -39,10 +39,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """No test may hang: after three minutes (ten for a soak test) it fails where it stands. A helper of
+    """No test may hang: after three minutes (fifteen for a soak test) it fails where it stands. A helper of
     pytest-xdist that came up slowly runs tests beside its main thread, where no signal arrives: then
     the whole helper ends, with every thread's stack."""
-    seconds = int((600 if "soak" in item.keywords else 180) * PATIENCE)
+    seconds = int((900 if "soak" in item.keywords else 180) * PATIENCE)
     if threading.current_thread() is not threading.main_thread():
         faulthandler.dump_traceback_later(seconds, exit=True)
         yield
