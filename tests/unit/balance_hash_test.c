@@ -348,6 +348,5 @@ int main(void)
 	tcase_add_test(maglev, maglev_table_does_not_depend_on_the_order_of_members);
 	tcase_add_test(maglev, maglev_is_the_same_for_every_worker_and_seed);
 	tcase_add_test(maglev, maglev_spreads_the_clients_of_a_failed_member_and_moves_no_others);
-	tcase_set_timeout(maglev, 30);
 	return rig_run("balance_hash", random_two, maglev);
 }

@@ -247,6 +247,5 @@ int main(void)
 	tcase_add_test(bound, bound_changes_nothing_for_level_loads);
 	tcase_add_test(bound, overloaded_member_loses_its_clients_to_the_same_stand_ins);
 	tcase_add_test(bound, bound_refuses_nobody);
-	tcase_set_timeout(spread, 30);
 	return rig_run("balance_spread", spread, bound);
 }

@@ -140,7 +140,6 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, each_table_is_filled_and_what_is_beyond_is_closed);
 	tcase_add_loop_test(tc, a_pair_lies_there_until_it_is_cleared, 0, 3 * ROOM);

@@ -309,7 +309,6 @@ int main(void)
 		a_source_closed_while_it_asks_is_silent,
 	};
 
-	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, the_shortest_ttl_is_honoured_within_bounds, 0, COUNT(ttls));
 	tcase_add_loop_test(tcase, no_kind_of_negative_answer_is_an_empty_set, 0, COUNT(refusals));

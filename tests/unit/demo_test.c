@@ -181,7 +181,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(cases, 30);
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, each_backend_names_itself_and_counts_its_connections);
 	tcase_add_test(cases, pipelined_requests_are_answered_in_order_even_behind_bulk);

@@ -354,7 +354,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(cases, 20);
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, every_record_of_every_ring_is_a_line_by_the_time_it_stops);
 	tcase_add_test(cases, format_off_writes_nothing_but_extra_lines);

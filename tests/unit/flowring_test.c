@@ -133,7 +133,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(cases, 30);
 	tcase_add_test(cases, ring_returns_records_in_order_and_refuses_when_full);
 	tcase_add_test(cases, bell_rings_once_on_the_way_past_half);
 	tcase_add_test(cases, paths_of_unix_sockets_do_not_outlive_the_configuration);

@@ -379,7 +379,6 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tcase);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, end_world);
 	tcase_add_loop_test(tcase, a_syn_is_answered_with_sound_headers, 0, 2);
 	tcase_add_loop_test(tcase, the_answer_offers_what_the_client_can, 0, 2);

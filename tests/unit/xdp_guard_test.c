@@ -425,7 +425,6 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tcase);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, end_world);
 	tcase_add_loop_test(tcase, only_ports_of_listeners_are_looked_at, 0, 2);
 	tcase_add_loop_test(tcase, the_listener_of_an_address_goes_before_the_wildcard, 0, 2);

@@ -194,7 +194,6 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tcase);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, each_way_that_this_kernel_has_works, 0, QUALIFY_PATHS);
 	tcase_add_test(tcase, a_translation_that_shifts_bytes_is_found);
 	tcase_add_test(tcase, ipv6_is_tried_too);

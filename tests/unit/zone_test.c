@@ -391,7 +391,6 @@ int main(void)
 	tcase_add_test(finder, finder_wakes_main_with_the_answer);
 	tcase_add_test(finder, finder_asks_several_times_before_it_gives_up);
 	tcase_add_test(finder, finder_stops_while_an_answer_is_awaited);
-	tcase_set_timeout(finder, 60);
 	suite_add_tcase(suite, asking);
 	suite_add_tcase(suite, finder);
 	runner = srunner_create(suite);
