@@ -16,6 +16,7 @@ COLUMNS = {
     "splice by tc": "flow-tc-",
     "by XDP": "flow-xdp-",
     "generic XDP": "flow-xdp-generic-",
+    "sockmap": "sockmap-",
     "guard": "guard-deny",
     "its cookies": "guard-cookies",
 }
