@@ -39,10 +39,9 @@ struct relay {
 	uint64_t bytes;      /* taken from the source socket for good */
 	uint64_t sent_bytes; /* accepted by the destination socket */
 	uint64_t spliced_bytes;
-	uint64_t offloaded_bytes; /* of both: the kernel's doing */
-	uint64_t whole_bytes;     /* EOF before them is not yet the end: sockets that were joined */
-	struct chunk *rest;       /* read, but not taken by send(2) yet */
-	struct pipe *pipe;        /* borrowed while bytes are in it */
+	uint64_t whole_bytes; /* EOF before them is not yet the end: sockets that were joined */
+	struct chunk *rest;   /* read, but not taken by send(2) yet */
+	struct pipe *pipe;    /* borrowed while bytes are in it */
 	enum relay_state state;
 	bool blocked : 1;   /* the destination took less than offered; waits for EPOLLOUT */
 	bool bulk : 1;      /* the last event moved enough that splicing pays */

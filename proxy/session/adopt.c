@@ -130,7 +130,7 @@ static void take_relays(struct session *session, struct offload_ticket *ticket)
 		uint64_t before = leg ? ticket->note.backend_bytes : ticket->note.client_bytes;
 
 		relay->bytes = relay->sent_bytes = before + view.bytes[leg];
-		relay->offloaded_bytes = view.bytes[leg];
+		session->offloaded_bytes += view.bytes[leg];
 		ticket->seen[leg] = view.bytes[leg];
 	}
 }

@@ -122,6 +122,12 @@ void session_watch_window(struct session *session);
  */
 void session_offer(struct session *session);
 
+/* The end of waiting for a quiet moment. */
+static inline uint64_t session_closing_until_us(const struct session *session)
+{
+	return session->closing_us + session->closing_wait_ms * UINT64_C(1000);
+}
+
 #define SESSION_LIFETIME_WAIT_MS 25000 /* for a quiet moment, when the lifetime is over */
 
 /* offload.c: what the backend may send in one segment, so that its packets can be passed on; 0:

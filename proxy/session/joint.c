@@ -123,7 +123,7 @@ static void take_figures(struct session *session, bool to_backend)
 	joint->seen[way] = view.passed;
 	relay->bytes += bytes;
 	relay->sent_bytes += bytes;
-	relay->offloaded_bytes += bytes;
+	session->offloaded_bytes += bytes;
 	count_add(&session->env->counts->offloaded_bytes, bytes);
 	session_account(session, bytes, bytes, to_backend);
 	session->active_us = active_us > view.last_ns / 1000 ? active_us : view.last_ns / 1000;

@@ -291,7 +291,7 @@ void session_take_figures(struct session *session)
 
 		relay->bytes += bytes;
 		relay->sent_bytes += bytes;
-		relay->offloaded_bytes += bytes;
+		session->offloaded_bytes += bytes;
 		count_add(&session->env->counts->offloaded_bytes, bytes);
 		ticket->seen[leg] = view.bytes[leg];
 		session_account(session, bytes, bytes, leg == 0);
@@ -330,7 +330,7 @@ static bool end_by_force(struct session *session)
 	uint64_t now = session->env->loop.now_us;
 	enum reason reason = REASON_NONE;
 
-	if (session->closing && now >= session->closing_until_us)
+	if (session->closing && now >= session_closing_until_us(session))
 		reason = session_reason_by_force(session->closing);
 	else if (session->first_fin && limits->half_close_ms &&
 		 now >= session->active_us + limits->half_close_ms * US_PER_MS)

@@ -78,8 +78,7 @@ void session_describe(const struct session *session, struct flow_record *ret_rec
 		.backend_bytes = session->to_client.bytes,
 		.spliced_bytes =
 			session->to_backend.spliced_bytes + session->to_client.spliced_bytes,
-		.offloaded_bytes =
-			session->to_backend.offloaded_bytes + session->to_client.offloaded_bytes,
+		.offloaded_bytes = session->offloaded_bytes,
 		.id = session->id,
 		.worker = session->env->worker,
 		.reason = session->reason,

@@ -100,12 +100,13 @@ struct session {
 	struct port_lease lease;
 	uint64_t id;
 	uint64_t accepted_us;
-	uint64_t active_us;        /* when a byte moved last */
-	uint64_t deadline_us;      /* of the connect attempt or of the flush */
-	uint64_t closing_us;       /* our own closing looks for a quiet moment from here ... */
-	uint64_t closing_until_us; /* ... to here, then resets */
-	uint32_t lifetime_ms;      /* with its jitter; 0: unlimited */
-	uint32_t connect_us;       /* these three are offsets from accepted_us */
+	uint64_t active_us;       /* when a byte moved last */
+	uint64_t deadline_us;     /* of the connect attempt or of the flush */
+	uint64_t closing_us;      /* our own closing looks for a quiet moment from here on ... */
+	uint64_t offloaded_bytes; /* both ways: the kernel's doing */
+	uint32_t closing_wait_ms; /* ... for so long, then resets */
+	uint32_t lifetime_ms;     /* with its jitter; 0: unlimited */
+	uint32_t connect_us;      /* these three are offsets from accepted_us */
 	uint32_t client_first_us;
 	uint32_t backend_first_us;
 	uint8_t joint_wait_ms; /* until the next look at what the kernel has under way; 0: none */

@@ -71,7 +71,7 @@ uint64_t session_relaying_due(const struct session *session)
 
 		if (quiet < session->closing_us)
 			quiet = session->closing_us;
-		due = earliest(due, earliest(quiet, session->closing_until_us));
+		due = earliest(due, earliest(quiet, session_closing_until_us(session)));
 	}
 	if (session->joint)
 		due = earliest(due, session_joint_due(session));
@@ -185,7 +185,7 @@ static bool try_closing(struct session *session)
 
 	if (!session->closing || now < session->closing_us)
 		return false;
-	if (!quiet && now < session->closing_until_us)
+	if (!quiet && now < session_closing_until_us(session))
 		return false;
 	end_own(session, session->closing, quiet);
 	return true;
@@ -207,7 +207,7 @@ static bool try_timeouts(struct session *session)
 	if (!session->closing && now >= after(session->accepted_us, session->lifetime_ms)) {
 		session->closing = REASON_LIFETIME;
 		session->closing_us = now;
-		session->closing_until_us = now + SESSION_LIFETIME_WAIT_MS * US_PER_MS;
+		session->closing_wait_ms = SESSION_LIFETIME_WAIT_MS;
 	}
 	return try_closing(session);
 }
@@ -272,11 +272,11 @@ void session_close(struct session *session, enum reason reason, uint32_t delay_m
 		return;
 	}
 	session->closing_target = false;
-	if (session->closing && session->closing_until_us <= until_us)
+	if (session->closing && session_closing_until_us(session) <= until_us)
 		return;
 	session->closing = (uint8_t)reason;
 	session->closing_us = from_us;
-	session->closing_until_us = until_us;
+	session->closing_wait_ms = wait_ms;
 	if (session->state == SESSION_RELAYING)
 		session_arm_relaying(session);
 	else if (session->state == SESSION_OFFLOADED)

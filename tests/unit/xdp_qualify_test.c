@@ -4,7 +4,7 @@
  *
  * Needs root. Without it the program says so and fails, as a tool that is missing does.
  */
-/* link: -Wl,--wrap=flow_fill,--wrap=flow_look,--wrap=unshare,--wrap=sockmap_is_through */
+/* link: -Wl,--wrap=flow_fill,--wrap=flow_look,--wrap=unshare,--wrap=send */
 /* link: -Wl,--wrap=uname */
 #include <check.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include "xdp/qualify.h"
 #include "xdp/sockmap.h"
 
-static enum { NOTHING, SEQUENCE, SEQUENCE6, WINDOW, BLIND, HASTY } broken;
+static enum { NOTHING, SEQUENCE, SEQUENCE6, WINDOW, BLIND, SHORT } broken;
 static const char *release; /* of the kernel, if it is to be another */
 static int unshare_errno;
 
@@ -27,10 +27,8 @@ void __real_flow_fill(struct flow_engine *engine, uint32_t index, const struct f
 void __wrap_flow_fill(struct flow_engine *engine, uint32_t index, const struct flow_legs *legs);
 void __real_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
 void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_view *ret_view);
-bool __real_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
-			       unsigned way, int from_fd, int to_fd, bool finished);
-bool __wrap_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
-			       unsigned way, int from_fd, int to_fd, bool finished);
+ssize_t __real_send(int fd, const void *bytes, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags);
 int __real_uname(struct utsname *ret_name);
 int __wrap_uname(struct utsname *ret_name);
 int __real_unshare(int flags);
@@ -53,11 +51,18 @@ void __wrap_flow_look(struct flow_engine *engine, uint32_t index, struct flow_vi
 		ret_view->closed = false;
 }
 
-bool __wrap_sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *joint,
-			       unsigned way, int from_fd, int to_fd, bool finished)
+/* The trial of a stream's end is the one whose answer is a single byte; from then on each piece
+ * lacks its last. */
+ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags)
 {
-	return broken == HASTY ||
-	       __real_sockmap_is_through(map, joint, way, from_fd, to_fd, finished);
+	static bool answered;
+	ssize_t sent;
+
+	answered |= size == 1;
+	if (broken != SHORT || !answered || size == 1)
+		return __real_send(fd, bytes, size, flags);
+	sent = __real_send(fd, bytes, size - 1, flags);
+	return sent == (ssize_t)size - 1 ? (ssize_t)size : sent;
 }
 
 int __wrap_uname(struct utsname *ret_name)
@@ -151,16 +156,14 @@ START_TEST(a_kernel_known_to_lose_bytes_of_joined_sockets_is_refused_by_its_rele
 }
 END_TEST
 
-/* A FIN that is passed on too early cuts off bytes, as it does on kernels where it overtakes them.
- */
 START_TEST(a_stream_of_joined_sockets_that_ends_early_is_found)
 {
 	struct qualify_result result;
 
-	broken = HASTY;
+	broken = SHORT;
 	result = try(QUALIFY_SOCKMAP);
 	ck_assert_int_eq(result.verdict, QUALIFY_FAILS);
-	ck_assert_ptr_nonnull(strstr(result.problem, "the self-test: "));
+	ck_assert_str_eq(result.problem, "the self-test: a stream ends before its last byte");
 }
 END_TEST
 
