@@ -65,6 +65,8 @@ class Wires(Stage):
         for net, name in ((1, "client"), (2, "backend")):
             self.hosts[name] = self._hold()
             self._wire(net, name)
+        for host in self.hosts:  # else new connections run out of ports within two seconds
+            self.shell(host, "echo 1000 >/proc/sys/net/ipv4/tcp_max_tw_buckets")
         self.front = f"{self._host(1, 2)}:{self.proxy_port}"
         self.backend_address = f"{self._host(2, 1)}:{self.backend_port}"
         for host, device in ENDS if self.setting.cut else ():
