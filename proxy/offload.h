@@ -188,9 +188,13 @@ void offload_door_close(struct offload_door *door); /* accepts NULL */
 /* What the peer of a connected socket said that it takes in one segment; 0: not known. */
 uint16_t offload_mss(int fd);
 
-/* Whether what each peer may send fits what the other takes (xdp/flow.h, flow_fits()); if not, our
- * own windows are narrowed, and it is to be asked again when more bytes have come. */
-bool offload_fits(const int fds[2], bool bulk);
+/* Whether what each peer may send fits what the other takes (xdp/flow.h, flow_fits()); if not, it
+ * is to be asked again when more bytes have come, and our own windows may be narrowed, which is
+ * told. */
+bool offload_fits(const int fds[2], bool bulk, bool *ret_narrowed);
+
+/* As wide as the kernel would have them again: it stays on the relay. */
+void offload_widen(const int fds[2]);
 
 /* Addresses and fds of both legs (0: client). The note's texts and figures are the owner's to give;
  * its snapshots and times are not. FLOW_FINE: on its way, the ticket is in *ret_ticket; else

@@ -8,6 +8,7 @@
  * is done with it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static enum flow_refusal judge(struct offload_ticket *ticket)
 	return refusal;
 }
 
-bool offload_fits(const int fds[2], bool bulk)
+bool offload_fits(const int fds[2], bool bulk, bool *ret_narrowed)
 {
 	struct snapshot_tcp legs[2];
 	uint32_t clamps[2];
@@ -73,11 +74,22 @@ bool offload_fits(const int fds[2], bool bulk)
 	if (flow_snapshot(fds[0], &legs[0]) || flow_snapshot(fds[1], &legs[1]) ||
 	    flow_fits(legs, bulk, clamps))
 		return true;
-	for (unsigned leg = 0; leg < 2; leg++)
-		if (clamps[leg])
-			setsockopt(fds[leg], IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamps[leg],
-				   sizeof(clamps[leg]));
+	for (unsigned leg = 0; leg < 2; leg++) {
+		if (!clamps[leg])
+			continue;
+		setsockopt(fds[leg], IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamps[leg],
+			   sizeof(clamps[leg]));
+		*ret_narrowed = true;
+	}
 	return false;
+}
+
+void offload_widen(const int fds[2])
+{
+	const int most = INT_MAX;
+
+	for (unsigned leg = 0; leg < 2; leg++)
+		setsockopt(fds[leg], IPPROTO_TCP, TCP_WINDOW_CLAMP, &most, sizeof(most));
 }
 
 /* The keeper is not asked for what it would refuse. */

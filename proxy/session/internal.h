@@ -2,9 +2,9 @@
  *
  * What the files of a session share: session.c tells the story, choose.c finds it a backend by its
  * key.c, or lets it wait for one (queue.c), greeting.c hears and says what comes before the
- * payload, offload.c hands it over to the kernel and takes it back, adopt.c begins one that is
- * there already, joint.c lets the kernel move its bytes, closing.c ends it, timing.c watches its
- * clocks, cache.c keeps its memory.
+ * payload, fitness.c says whether it is for the kernel, offload.c hands it over and takes it back,
+ * adopt.c begins one that is there already, joint.c lets the kernel move its bytes, closing.c ends
+ * it, timing.c watches its clocks, cache.c keeps its memory.
  */
 #pragma once
 
@@ -130,7 +130,11 @@ static inline uint64_t session_closing_until_us(const struct session *session)
 
 #define SESSION_LIFETIME_WAIT_MS 25000 /* for a quiet moment, when the lifetime is over */
 
-/* offload.c: what the backend may send in one segment, so that its packets can be passed on; 0:
+/* fitness.c: worth it, and able to; asks the kernel for both windows, and may narrow ours. */
+bool session_is_fit(struct session *session);
+void session_widen(struct session *session); /* fitness.c: what was narrowed, as it stays here */
+
+/* fitness.c: what the backend may send in one segment, so that its packets can be passed on; 0:
  * what fits our way. */
 uint16_t session_mss(const struct session *session);
 

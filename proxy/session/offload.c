@@ -24,62 +24,9 @@
 #include "proxy/session/offload.h"
 #include "proxy/target.h"
 
-/* `auto`: what a promotion costs is earned back by about this much. */
-#define WORTH_BYTES (64 * 1024)
-#define WORTH_TURNS 8
-
 #define LOOK_MS         5000 /* at the least this often */
 #define LOOK_AGAIN_MS   500  /* for the target of one that was adopted */
 #define CLOSING_LOOK_MS 500
-
-static bool is_tcp(const struct leg *leg)
-{
-	return leg->peer.family == AF_INET || leg->peer.family == AF_INET6;
-}
-
-#define MSS_MAX 32767 /* of TCP_MAXSEG, tcp(7) */
-
-/* The backend is told to send what the client takes, so that its segments can be passed on. */
-uint16_t session_mss(const struct session *session)
-{
-	uint16_t mss;
-
-	if (!session->env->door || session->pool->pool->conf->offload == OFFLOAD_OFF ||
-	    !is_tcp(&session->client))
-		return 0;
-	mss = offload_mss(session->client.source.fd);
-	return mss <= MSS_MAX ? mss : 0;
-}
-
-/* Bytes or messages enough that more are likely. */
-static bool has_proved_itself(const struct session *session)
-{
-	if (session->pool->pool->conf->offload == OFFLOAD_FLOW)
-		return session->to_backend.bytes || session->to_client.bytes;
-	if (session->pool->pool->conf->offload == OFFLOAD_SOCKMAP) /* again only after some */
-		return session->turns >= 2;
-	return session->to_backend.bytes + session->to_client.bytes >= WORTH_BYTES ||
-	       session->turns >= WORTH_TURNS;
-}
-
-static bool is_fit(const struct session *session)
-{
-	return session->state == SESSION_RELAYING && !session->closing && !session->first_fin &&
-	       session->to_backend.state == RELAY_OPEN && session->to_client.state == RELAY_OPEN &&
-	       !session->client.urgent && !session->backend.urgent &&
-	       !relay_is_holding(&session->to_backend) && !relay_is_holding(&session->to_client) &&
-	       session->client.registered && is_tcp(&session->client) && is_tcp(&session->backend);
-}
-
-/* Bulk beyond the other peer's window is dropped there and sent again, at times after a timeout.
- * Who wants flows at once has them before there is bulk. */
-static bool fits(const struct session *session, const int fds[2])
-{
-	bool bulk =
-		session->to_backend.bulk || session->to_client.bulk || session->turns < WORTH_TURNS;
-
-	return session->pool->pool->conf->offload != OFFLOAD_AUTO || offload_fits(fds, bulk);
-}
 
 static void write_text(char *to, size_t size, const char *from)
 {
@@ -129,7 +76,7 @@ void session_offer(struct session *session)
 	session->moved = false;
 	if (session->turns < UINT8_MAX)
 		session->turns++;
-	if (!has_proved_itself(session) || !is_fit(session) || !fits(session, fds))
+	if (!session_is_fit(session))
 		return;
 	if (mode == OFFLOAD_SOCKMAP) {
 		session_join_sockets(session);
@@ -145,6 +92,8 @@ void session_offer(struct session *session)
 	refusal = offload_offer(session->env->door, session, fds, local, peer, &note,
 				&session->ticket);
 	session->stays = refusal != FLOW_FINE && refusal != FLOW_BUSY && refusal != FLOW_FULL;
+	if (refusal != FLOW_FINE && refusal != FLOW_BUSY)
+		session_widen(session);
 }
 
 /* --- what the keeper says --- */
@@ -196,6 +145,7 @@ static void on_refused(void *owner, enum flow_refusal why)
 	session->ticket = NULL;
 	session->turns = 0; /* FULL and TUPLE pass: again after more bytes */
 	session->stays = why == FLOW_ROUTE || why == FLOW_ERROR;
+	session_widen(session);
 }
 
 static bool restore_leg(struct session *session, struct leg *leg, int fd,

@@ -129,6 +129,7 @@ struct session {
 	bool stand_in : 1;        /* adopted, and its target is not known again yet */
 	bool stuck : 1;           /* offloaded: what is under way is not acknowledged */
 	bool moved : 1;           /* a byte, since it was offered or came back */
+	bool narrowed : 1;        /* its windows are, so that it may be offloaded */
 	bool joint_waits : 1;     /* something the kernel has under way is awaited */
 	bool ours_to_backend : 1; /* of a joint: these ways are relayed again */
 	bool ours_to_client : 1;

@@ -5,6 +5,7 @@
  */
 /* link: -Wl,--wrap=clock_gettime,--wrap=epoll_wait,--wrap=offload_offer,--wrap=offload_cancel */
 /* link: -Wl,--wrap=offload_fits,--wrap=offload_recall,--wrap=offload_abort,--wrap=offload_look */
+/* link: -Wl,--wrap=offload_widen */
 #include <fcntl.h>
 
 #include "proxy/session/offload.h"
@@ -22,6 +23,7 @@ static struct {
 	bool is_wide; /* windows do not fit */
 	bool bulk;    /* as was asked last */
 	unsigned fit_asks;
+	unsigned widenings;
 	int fds[2]; /* those that were offered, once the session forgot them: duplicates */
 } door;
 
@@ -29,7 +31,8 @@ enum flow_refusal __wrap_offload_offer(struct offload_door *at, void *owner, con
 				       const struct addr local[2], const struct addr peer[2],
 				       const struct flow_note *note,
 				       struct offload_ticket **ret_ticket);
-bool __wrap_offload_fits(const int fds[2], bool bulk);
+bool __wrap_offload_fits(const int fds[2], bool bulk, bool *ret_narrowed);
+void __wrap_offload_widen(const int fds[2]);
 void __wrap_offload_cancel(struct offload_ticket *ticket);
 void __wrap_offload_recall(struct offload_ticket *ticket);
 void __wrap_offload_abort(struct offload_ticket *ticket);
@@ -54,11 +57,18 @@ enum flow_refusal __wrap_offload_offer(struct offload_door *at, void *owner, con
 	return FLOW_FINE;
 }
 
-bool __wrap_offload_fits(const int fds[2], bool bulk)
+bool __wrap_offload_fits(const int fds[2], bool bulk, bool *ret_narrowed)
 {
 	door.fit_asks++;
 	door.bulk = bulk;
+	if (door.is_wide)
+		*ret_narrowed = true;
 	return !door.is_wide;
+}
+
+void __wrap_offload_widen(const int fds[2])
+{
+	door.widenings++;
 }
 
 void __wrap_offload_cancel(struct offload_ticket *ticket)
@@ -186,6 +196,22 @@ START_TEST(auto_waits_until_windows_fit)
 	door.is_wide = false;
 	move_bytes(1);
 	ck_assert_uint_eq(door.offers, 1);
+	session_abort(rig.session, REASON_KILLED_RST);
+	close_rig();
+}
+END_TEST
+
+START_TEST(windows_that_were_narrowed_for_nothing_are_wide_again)
+{
+	open_rig(", offload: auto");
+	door.is_wide = true;
+	door.answer = FLOW_ECN;
+	move_bytes(64 * 1024);
+	ck_assert_uint_eq(door.widenings, 0);
+	door.is_wide = false;
+	move_bytes(64 * 1024);
+	ck_assert_uint_eq(door.offers, 1);
+	ck_assert_uint_eq(door.widenings, 1);
 	session_abort(rig.session, REASON_KILLED_RST);
 	close_rig();
 }
@@ -374,6 +400,7 @@ int main(void)
 	tcase_add_test(tcase, auto_waits_for_bytes_that_make_it_worth_while);
 	tcase_add_test(tcase, auto_takes_a_few_small_messages_for_a_promise_of_more);
 	tcase_add_test(tcase, auto_waits_until_windows_fit);
+	tcase_add_test(tcase, windows_that_were_narrowed_for_nothing_are_wide_again);
 	tcase_add_test(tcase, who_is_refused_for_good_is_not_offered_again);
 	tcase_add_test(tcase, who_is_busy_is_offered_again);
 	tcase_add_test(tcase, who_has_finished_one_way_is_not_offered);

@@ -26,6 +26,7 @@ static void begin(void)
 			.copied_seq = UINT32_MAX - 20,
 			.snd_wnd = WINDOW,
 			.rcv_wnd = WINDOW,
+			.advmss = WINDOW / 4,
 		};
 	clamps[0] = clamps[1] = 1;
 }
@@ -84,6 +85,17 @@ START_TEST(one_that_is_narrow_already_is_only_waited_for)
 }
 END_TEST
 
+/* It would wait for the window of a whole segment. */
+START_TEST(a_window_is_not_to_be_narrower_than_two_segments)
+{
+	legs[_i].advmss++;
+	legs[!_i].write_seq += WINDOW / 4;
+	ck_assert(!flow_fits(legs, false, clamps));
+	ck_assert_uint_eq(clamps[0], 0);
+	ck_assert_uint_eq(clamps[1], 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("xdp_windows");
@@ -97,6 +109,7 @@ int main(void)
 	tcase_add_loop_test(tc, what_is_not_read_yet_takes_room_at_the_other_end, 0, 2);
 	tcase_add_loop_test(tc, what_is_on_its_way_takes_room_at_the_other_end, 0, 2);
 	tcase_add_loop_test(tc, one_that_is_narrow_already_is_only_waited_for, 0, 2);
+	tcase_add_loop_test(tc, a_window_is_not_to_be_narrower_than_two_segments, 0, 2);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -8,7 +8,9 @@
  *
  * Happy path: both fit, or little is under way. Failure modes: bulk, as nobody who reads fast
  * offers less than who is read from; then our windows are to be narrowed, and a round trip later
- * they fit. A receiver that is slow for ever has a sender that is kept on the relay. Windows may
+ * they fit. Not below two segments, since a sender waits for the window of a whole one, up to its
+ * persist timer (loopback's are 64 KiB). A receiver that is slow for ever has a sender that is kept
+ * on the relay. Windows may
  * move between this and the insertion: packets can still be beyond one, and are then sent again.
  */
 #include "xdp/flow.h"
@@ -42,7 +44,7 @@ bool flow_fits(const struct snapshot_tcp legs[2], bool bulk, uint32_t ret_clamps
 		if (fits(in, out, bulk))
 			continue;
 		fit = false;
-		if (in->rcv_wnd > out->snd_wnd / 2)
+		if (in->rcv_wnd > out->snd_wnd / 2 && out->snd_wnd / 2 >= 2U * in->advmss)
 			ret_clamps[leg] = out->snd_wnd / 2;
 	}
 	return fit;
