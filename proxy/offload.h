@@ -96,6 +96,12 @@ struct offload_counts {
 int offload_qualify(enum flow_hook hook, char *ret_problem, size_t size);
 int offload_qualify_sockmap(char *ret_problem, size_t size); /* the same for joined sockets */
 
+#define OFFLOAD_PIN_MAX 160 /* with its end */
+
+/* Where who runs as `user` has his directories: `pin_path`, or beside it, if that is another
+ * user's: `/sys/fs/bpf/sluice-1000`. */
+void offload_place_pins(const char *pin_path, unsigned user, char ret_place[OFFLOAD_PIN_MAX]);
+
 /* Whether a process that died left flows at `pin_path`. */
 bool offload_has_estate(const char *pin_path);
 

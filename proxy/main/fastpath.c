@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/base/log.h"
 #include "proxy/base/sandbox.h"
@@ -99,11 +100,13 @@ void fastpath_qualify(struct supervisor *sv, const struct config *config)
 {
 	struct offload_conf conf = conf_of(sv, &config->fast_path);
 	unsigned hooks = wants_flow(config) ? hooks_in_use(&conf) : 0;
-	char problem[512];
+	unsigned user = supervisor_future_user(config);
+	char pins[OFFLOAD_PIN_MAX], problem[512];
 	int err;
 
+	offload_place_pins(config->fast_path.pin, user, pins);
 	if (hooks && strcmp(config->fast_path.pin, "off") != 0)
-		offload_make_pins(config->fast_path.pin, supervisor_future_user(config));
+		offload_make_pins(pins, user);
 	for (unsigned hook = 0; hook < FLOW_HOOKS && !sv->offload_refused; hook++) {
 		if (!(hooks >> hook & 1))
 			continue;
@@ -130,15 +133,16 @@ static unsigned long long limit_of(const struct supervisor *sv)
 void fastpath_start(struct supervisor *sv, const struct config *config)
 {
 	struct offload_conf conf = conf_of(sv, &config->fast_path);
-	char problem[256] = "";
+	char pins[OFFLOAD_PIN_MAX], problem[256] = "";
 	int err;
 
+	offload_place_pins(config->fast_path.pin, geteuid(), pins);
 	conf.untrusted = sv->offload_refused;
 	conf.flow = (wants_flow(config) && !conf.untrusted) ||
-		    offload_has_estate(config->fast_path.pin);
+		    offload_has_estate(pins);
 	conf.sockmap = has_mode(config, OFFLOAD_SOCKMAP) && !sv->sockmap_refused;
 	if (conf.flow || conf.sockmap) {
-		conf.pin_path = conf.flow ? choose_pins(config->fast_path.pin) : NULL;
+		conf.pin_path = conf.flow ? choose_pins(pins) : NULL;
 		err = offload_start(&conf, &sv->offload, problem, sizeof(problem));
 		if (err || problem[0])
 			log_event(LOG_WARN, "offload_unavailable", "text=\"%s is relayed: %s\"",

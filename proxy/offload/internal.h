@@ -70,6 +70,8 @@ struct offload {
 	struct joined *joined;      /* by index / 2 */
 	struct loop_source gates;   /* that fell */
 	struct route_table *routes;
+	unsigned unmet_ifindex; /* of the last interface that took no program, */
+	int unmet_err;          /* and why */
 	struct thread thread;
 	sem_t ready; /* posted by the thread: others may dial now */
 	struct loop loop;

@@ -343,6 +343,11 @@ int offload_start(const struct offload_conf *conf, struct offload **ret_offload,
 	return 0;
 }
 
+void offload_place_pins(const char *pin_path, unsigned user, char ret_place[OFFLOAD_PIN_MAX])
+{
+	pinning_place(pin_path, user, ret_place);
+}
+
 bool offload_has_estate(const char *pin_path)
 {
 	return pinning_has_estate(pin_path);

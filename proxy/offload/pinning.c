@@ -5,7 +5,8 @@
  *
  * Failure modes: no bpffs, or no right to write there, is the caller's to tell. A directory that
  * vanishes between two steps had an owner who stopped in good order. One that cannot be renamed
- * keeps its name; the lock is what counts.
+ * keeps its name; the lock is what counts. Processes of several users have a root each, since none
+ * can enter another's once it has given up its capabilities.
  */
 #include "proxy/offload/pinning.h"
 
@@ -28,13 +29,13 @@
 #define TRIES       8
 
 struct pin_dir {
-	char path[256];
+	char path[OFFLOAD_PIN_MAX + NAME_MAX_];
 	int lock_fd; /* -1: none */
 	uint64_t since_us;
 };
 
 struct pinning {
-	char root[128];
+	char root[OFFLOAD_PIN_MAX];
 	struct pin_dir own;
 	struct pin_dir estates[ESTATES_MAX]; /* oldest first */
 	unsigned estate_count;
@@ -47,6 +48,16 @@ static bool is_bpffs(const char *path)
 	struct statfs fs;
 
 	return !statfs(path, &fs) && (unsigned)fs.f_type == BPF_FS_MAGIC;
+}
+
+void pinning_place(const char *root, unsigned user, char ret_place[OFFLOAD_PIN_MAX])
+{
+	struct stat status;
+
+	if (stat(root, &status) || status.st_uid == user)
+		snprintf(ret_place, OFFLOAD_PIN_MAX, "%s", root);
+	else
+		snprintf(ret_place, OFFLOAD_PIN_MAX, "%s-%u", root, user);
 }
 
 void pinning_make(const char *root, unsigned user)

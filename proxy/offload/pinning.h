@@ -10,7 +10,13 @@
 
 #include <stdbool.h>
 
+#include "proxy/offload.h"
+
 struct pinning;
+
+/* Where who runs as `user` pins: `root`; or, if that is another user's, a directory of his own
+ * beside it, whose name ends in his number. */
+void pinning_place(const char *root, unsigned user, char ret_place[OFFLOAD_PIN_MAX]);
 
 /* Before privileges are dropped: the directory is there, and `user`'s. What cannot be made is seen
  * by pinning_check(). */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/base/log.h"
 #include "proxy/offload/internal.h"
 #include "xdp/route.h"
 
@@ -32,6 +33,18 @@ static int choose_hook(const struct offload *offload, const struct flow_interfac
 	return -ENODEV;
 }
 
+/* Once, not for each session that would have gone that way. */
+static void tell_unmet(struct offload *offload, const struct flow_interface *interface, int err)
+{
+	if (offload->unmet_ifindex == interface->ifindex && offload->unmet_err == err)
+		return;
+	offload->unmet_ifindex = interface->ifindex;
+	offload->unmet_err = err;
+	log_event(LOG_WARN, "offload_interface_unmet",
+		  "interface=%s error=\"%s\" text=\"sessions over it are relayed\"", interface->name,
+		  strerror(-err));
+}
+
 /* The program stands where the leg's packets come in. */
 static int prepare_interface(struct offload *offload, unsigned ifindex, enum flow_hook *ret_hook)
 {
@@ -44,9 +57,12 @@ static int prepare_interface(struct offload *offload, unsigned ifindex, enum flo
 		return -errno;
 	interface.loopback = ifindex == if_nametoindex("lo");
 	err = choose_hook(offload, &interface, &interface.hook);
-	if (!err)
-		err = flow_attach(offload->engine, &interface);
-	if (!err)
+	if (err)
+		return err;
+	err = flow_attach(offload->engine, &interface);
+	if (err)
+		tell_unmet(offload, &interface, err);
+	else
 		*ret_hook = interface.hook;
 	return err;
 }

@@ -187,6 +187,26 @@ START_TEST(what_cannot_be_used_is_left_for_who_can)
 }
 END_TEST
 
+START_TEST(who_cannot_enter_anothers_has_one_beside_it)
+{
+	char place[OFFLOAD_PIN_MAX], beside[OFFLOAD_PIN_MAX];
+
+	pinning_place(root, 0, place);
+	ck_assert_str_eq(place, root);
+	pinning_make(place, 65534);
+	pinning_place(root, 65534, place);
+	ck_assert_str_eq(place, root);
+
+	snprintf(beside, sizeof(beside), "%s-0", root);
+	pinning_place(root, 0, place);
+	ck_assert_str_eq(place, beside);
+	pinning_make(place, 0);
+	ck_assert_int_eq(pinning_check(place), 0);
+	ck_assert_int_eq(rmdir(beside), 0);
+	ck_assert_int_eq(rmdir(root), 0);
+}
+END_TEST
+
 START_TEST(elsewhere_than_on_bpffs_nothing_can_be_pinned)
 {
 	char plain[] = "/tmp/pinning-plain-XXXXXX";
@@ -213,6 +233,7 @@ int main(void)
 	tcase_add_test(tcase, what_the_dead_had_is_ours_under_our_name);
 	tcase_add_test(tcase, of_several_dead_the_last_to_begin_comes_first);
 	tcase_add_test(tcase, what_cannot_be_used_is_left_for_who_can);
+	tcase_add_test(tcase, who_cannot_enter_anothers_has_one_beside_it);
 	tcase_add_test(tcase, elsewhere_than_on_bpffs_nothing_can_be_pinned);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
