@@ -186,7 +186,7 @@ $(BUILD)/.deps-%: tests/deps
 
 # ThreadSanitizer of GCC 12 cannot place its shadow under today's address space randomisation.
 UNRANDOM := $(if $(findstring thread,$(SANITIZE)),$(if $(shell setarch -R true 2>&1),,setarch -R))
-PYTEST    = $(UNRANDOM) $(PYTHON) -B -m pytest -v --durations=10
+PYTEST    = tests/lib/suite $(UNRANDOM) $(PYTHON) -B -m pytest -v --durations=10
 # What a sanitizer slows down is given four times as long, and needs calls that the sandbox refuses.
 TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUILD)/lib)" \
             SLUICECTL_BIN="$(abspath $(BUILD)/sluicectl)" \

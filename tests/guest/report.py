@@ -52,7 +52,7 @@ def table(rows):
     lines = ["| kernel | machine | " + " | ".join(COLUMNS) + " |",
              "|---|---|" + "---|" * len(COLUMNS)]
     for each in rows:
-        verdicts = " | ".join(each[column] for column in COLUMNS)
+        verdicts = " | ".join(each.get(column, "not run") for column in COLUMNS)
         lines.append(f"| {each['kernel']} | {each['machine']} | {verdicts} |")
     return "\n".join(lines) + "\n"
 
