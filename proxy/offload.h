@@ -108,6 +108,9 @@ bool offload_has_estate(const char *pin_path);
 /* Make the directory, if it can be, for who will run as `user`. */
 void offload_make_pins(const char *pin_path, unsigned user);
 
+/* Remove it, if nothing is in it. */
+void offload_drop_pins(const char *pin_path);
+
 /* Whether flows can be pinned there: 0 or -errno. */
 int offload_check_pins(const char *pin_path);
 

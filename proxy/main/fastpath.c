@@ -150,6 +150,8 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 		if (!err)
 			log_event(LOG_INFO, "offload_ready", "sessions=%llu", limit_of(sv));
 	}
+	if (!sv->offload)
+		offload_drop_pins(pins);
 	/* What the keeper alone needs, it has by now. */
 	sandbox_keep_only(SANDBOX_KEEP_PORTS);
 }

@@ -358,6 +358,11 @@ void offload_make_pins(const char *pin_path, unsigned user)
 	pinning_make(pin_path, user);
 }
 
+void offload_drop_pins(const char *pin_path)
+{
+	pinning_drop(pin_path);
+}
+
 int offload_check_pins(const char *pin_path)
 {
 	return pinning_check(pin_path);

@@ -74,6 +74,12 @@ void pinning_make(const char *root, unsigned user)
 	}
 }
 
+void pinning_drop(const char *root)
+{
+	if (is_bpffs(root))
+		rmdir(root);
+}
+
 int pinning_check(const char *root)
 {
 	bool made = !mkdir(root, 0700);

@@ -22,6 +22,9 @@ void pinning_place(const char *root, unsigned user, char ret_place[OFFLOAD_PIN_M
  * by pinning_check(). */
 void pinning_make(const char *root, unsigned user);
 
+/* Remove what pinning_make() or pinning_check() made, unless something is in it. */
+void pinning_drop(const char *root);
+
 /* Whether flows can be pinned at `root`, made if need be: 0 or -errno (-ENOTSUP: no bpffs). */
 int pinning_check(const char *root);
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from .namespace import run
 from .wait import eventually
 
+OF_IPROUTE2 = ("ip", "tc", "xdp")
 ALARM = re.compile(r"WARNING:|BUG:|Oops|RCU stall|refcount_t|Call Trace|general protection")
 
 
@@ -50,7 +51,9 @@ def _loaded():
 
 
 def _pins():
-    return {str(path) for path in Path("/sys/fs/bpf").rglob("*")}
+    """All but what `ip` and `tc` make for themselves, and keep, when they first meet a bpffs."""
+    root = Path("/sys/fs/bpf")
+    return {str(path) for path in root.rglob("*") if path.relative_to(root).parts[0] not in OF_IPROUTE2}
 
 
 def _mounts():
