@@ -7,7 +7,8 @@
  * Happy path: a pure acknowledgement of what the kernel sent goes up, placed where the socket
  * expects it. One that acknowledges what was translated as well, or that carries data for the other
  * leg, is translated; and a copy of it, made a pure acknowledgement of as much as the kernel sent,
- * arrives once more.
+ * arrives once more. A segment that the kernel has whole is not translated: it was the kernel's to
+ * acknowledge, and the other peer may be gone by now.
  * Failure modes: no such socket any more, or no memory for the copy: the kernel sends again what it
  * believes to be lost, and is told by the answer to that.
  */
@@ -21,7 +22,7 @@
 struct own_socket {
 	bool found;
 	__u32 snd_una;
-	__u32 snd_nxt;
+	__u32 write_seq;
 	__u32 rcv_nxt;
 };
 
@@ -53,7 +54,7 @@ static __always_inline void ask_socket(struct __sk_buff *skb, bool ipv6,
 				       struct own_socket *ret_socket)
 {
 	struct bpf_sock_tuple tuple = {0};
-	struct bpf_tcp_sock *tcp;
+	struct tcp_sock *tcp;
 	struct bpf_sock *sock;
 
 	if (!read_tuple(skb, ipv6, &tuple))
@@ -62,10 +63,10 @@ static __always_inline void ask_socket(struct __sk_buff *skb, bool ipv6,
 				  BPF_F_CURRENT_NETNS, 0);
 	if (!sock)
 		return;
-	tcp = sock->state == BPF_TCP_LISTEN ? NULL : bpf_tcp_sock(sock);
+	tcp = sock->state == BPF_TCP_LISTEN ? NULL : bpf_skc_to_tcp_sock(sock);
 	if (tcp) {
 		ret_socket->snd_una = tcp->snd_una;
-		ret_socket->snd_nxt = tcp->snd_nxt;
+		ret_socket->write_seq = tcp->write_seq;
 		ret_socket->rcv_nxt = tcp->rcv_nxt;
 		ret_socket->found = true;
 	}
@@ -262,10 +263,21 @@ static __always_inline __u64 raise_clock(struct tcphdr *tcp, void *end,
 	return sum;
 }
 
-/* A segment of a flow that is not settled: the mark is where its socket is by now. User space sets
- * it too, but knows later. */
+/* A segment of a flow that is not settled: the mark is where its socket is by now, and nothing that
+ * is translated stands before that. User space sets it too, but knows later; and snd_nxt, which the
+ * kernel raises after it has sent, may be known later than the acknowledgement. */
 static __always_inline void raise_mark(struct flow *flow, const struct own_socket *own)
 {
-	if (own->found && is_after(own->snd_nxt, flow->kernel_end))
-		flow->kernel_end = own->snd_nxt;
+	if (own->found && is_after(own->write_seq, flow->kernel_end))
+		flow->kernel_end = own->write_seq;
+}
+
+/* Its sender repeats what the kernel's socket has, and was not told so by the other peer. */
+static __always_inline bool is_had(const struct segment *segment, const struct own_socket *own)
+{
+	__u32 told = segment->other->told_ack - segment->flow->seq_delta;
+
+	return own->found && segment->believed && !segment->rst &&
+	       (segment->payload || segment->fin) && !is_after(segment->end, own->rcv_nxt) &&
+	       is_after(segment->end, told);
 }

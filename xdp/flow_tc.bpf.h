@@ -209,7 +209,10 @@ static __always_inline int splice(struct __sk_buff *skb, bool ipv6)
 	}
 	switch (decide(&segment)) {
 	case VERDICT_TRANSLATE:
-		break;
+		if (!is_had(&segment, &own))
+			break;
+		note_ack(&segment);
+		return TC_NEXT;
 	case VERDICT_DROP:
 		return TC_DROP;
 	case VERDICT_ACK:

@@ -294,6 +294,45 @@ START_TEST(a_mark_that_is_old_is_raised_to_where_the_socket_is)
 }
 END_TEST
 
+/* The kernel raises snd_nxt after it has sent: an acknowledgement may come before. */
+START_TEST(what_the_kernel_has_yet_to_send_is_its_own_too)
+{
+	struct segment segment = begin_with_socket(_i);
+	static const uint8_t bytes[100];
+
+	set_tcp(TCP_REPAIR, (uint32_t)TCP_REPAIR_OFF_NO_WP);
+	ck_assert_int_eq(send(own_socket, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
+	segment.ack += sizeof(bytes);
+	expect_ack_for_kernel(&segment, rig_numbers.peer[CLIENT]);
+	ck_assert_uint_eq(rig_flows[CLIENT].kernel_end, segment.ack);
+}
+END_TEST
+
+START_TEST(what_the_kernel_has_it_acknowledges_itself)
+{
+	struct segment segment = begin_with_socket(_i & 1);
+
+	segment.flags |= _i & 2 ? FIN : PSH;
+	segment.payload = _i & 2 ? 0 : 10;
+	segment.seq -= _i & 2 ? 1 : 10;
+	rig_flows[BACKEND].told_ack = segment.seq + rig_flows[CLIENT].seq_delta;
+	rig_expect(HOOK_TC, &segment, FATE_UP);
+	/* Unless the other peer said that he has it. */
+	rig_flows[BACKEND].told_ack += 10;
+	rig_expect_translated(HOOK_TC, &segment);
+}
+END_TEST
+
+START_TEST(what_the_kernel_has_in_part_goes_on)
+{
+	struct segment segment = begin_with_socket(_i);
+
+	segment.payload = 10;
+	segment.seq -= 9;
+	rig_expect_translated(HOOK_TC, &segment);
+}
+END_TEST
+
 START_TEST(what_carries_data_as_well_goes_on_and_a_copy_goes_to_the_kernel)
 {
 	struct segment segment = begin_with_socket(_i & 1);
@@ -367,6 +406,9 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, data_is_never_the_kernels, 0, 2);
 	tcase_add_loop_test(tcase, a_clock_that_stands_still_is_shown_ahead_of_the_kernels, 0, 2);
 	tcase_add_loop_test(tcase, a_mark_that_is_old_is_raised_to_where_the_socket_is, 0, 2);
+	tcase_add_loop_test(tcase, what_the_kernel_has_yet_to_send_is_its_own_too, 0, 2);
+	tcase_add_loop_test(tcase, what_the_kernel_has_it_acknowledges_itself, 0, 4);
+	tcase_add_loop_test(tcase, what_the_kernel_has_in_part_goes_on, 0, 2);
 	tcase_add_loop_test(tcase, what_carries_data_as_well_goes_on_and_a_copy_goes_to_the_kernel,
 			    0, 8);
 	tcase_add_loop_test(tcase, what_acknowledges_more_than_is_the_kernels_does_both, 0, 2);
