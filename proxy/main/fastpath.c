@@ -138,8 +138,7 @@ void fastpath_start(struct supervisor *sv, const struct config *config)
 
 	offload_place_pins(config->fast_path.pin, geteuid(), pins);
 	conf.untrusted = sv->offload_refused;
-	conf.flow = (wants_flow(config) && !conf.untrusted) ||
-		    offload_has_estate(pins);
+	conf.flow = (wants_flow(config) && !conf.untrusted) || offload_has_estate(pins);
 	conf.sockmap = has_mode(config, OFFLOAD_SOCKMAP) && !sv->sockmap_refused;
 	if (conf.flow || conf.sockmap) {
 		conf.pin_path = conf.flow ? choose_pins(pins) : NULL;

@@ -41,8 +41,8 @@ static void tell_unmet(struct offload *offload, const struct flow_interface *int
 	offload->unmet_ifindex = interface->ifindex;
 	offload->unmet_err = err;
 	log_event(LOG_WARN, "offload_interface_unmet",
-		  "interface=%s error=\"%s\" text=\"sessions over it are relayed\"", interface->name,
-		  strerror(-err));
+		  "interface=%s error=\"%s\" text=\"sessions over it are relayed\"",
+		  interface->name, strerror(-err));
 }
 
 /* The program stands where the leg's packets come in. */
