@@ -270,7 +270,7 @@ def test_clients_are_known_by_the_header_and_checks_are_counted_and_not_logged(
     eventually(lambda: proxy.counters()["probes"] >= 10, "checks are counted", 30)
     flows = proxy.wait_flows(2, within=30)
     assert len(flows) == 2, "no check is logged"
-    assert [flow["proxy_source"] for flow in flows] == [text(name) for name in names]
+    assert {flow["proxy_source"] for flow in flows} == {text(name) for name in names}
     assert {flow["proxy_destination"] for flow in flows} == {text(balancer.address)}
     assert {flow["client"].split(":")[0] for flow in flows} <= set(SOURCES)
     assert {flow["vpce"] for flow in flows} == {ENDPOINT}
