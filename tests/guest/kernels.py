@@ -53,18 +53,34 @@ class Archive:
             "-oAcquire::Languages=none",
             "-oAcquire::GzipIndexes=false",
             "-oAcquire::Retries=3",
+            "-oAPT::Update::Error-Mode=any",  # what could not be had for now is an error too
             "-oAPT::Sandbox::User=root",
             *(f"-oAPT::Architectures::={machine}" for machine in MACHINES),
         ]
         if not os.path.exists(sources):
             with open(sources, "w", encoding="utf-8") as file:
                 file.write(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
-        if not any(name.endswith("Packages") for name in os.listdir(f"{self.home}/lists")):
-            _run("apt-get", *self._options, "update", "-qq")
+        if not self._lists():
+            self._update()
+
+    def _lists(self):
+        return [name for name in os.listdir(f"{self.home}/lists") if name.endswith("_Packages")]
+
+    def _update(self):
+        """A mirror may be out of reach for a moment, and apt gives up at once where it is refused."""
+        for last in (False, False, True):
+            try:
+                _run("apt-get", *self._options, "update", "-qq")
+                break
+            except Missing:
+                if last:
+                    raise
+        if not self._lists():
+            raise Missing(f"the mirror gave no lists of {self.suite}")
 
     def _fields(self, package, machine):
         """What the lists say of a package; they are read here, as apt takes seconds to open them."""
-        for name in os.listdir(f"{self.home}/lists"):
+        for name in self._lists():
             if not name.endswith(f"_binary-{machine}_Packages"):
                 continue
             with open(f"{self.home}/lists/{name}", encoding="utf-8") as file:
