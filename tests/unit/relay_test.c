@@ -136,15 +136,16 @@ START_TEST(pipe_is_given_back_when_it_is_empty)
 }
 END_TEST
 
+/* Not more at once than older kernels (6.1) take before anybody reads: 64 KiB. */
 START_TEST(modes_force_copying_or_splicing)
 {
 	relay_rig_open(&rig, PLENTY, 0);
 	rig.mode = RELAY_COPY;
-	one_event(0, 100 * 1024);
-	one_event(100 * 1024, 100 * 1024);
+	one_event(0, 60 * 1024);
+	one_event(60 * 1024, 60 * 1024);
 	ck_assert_uint_eq(rig.relay.spliced_bytes, 0);
 	rig.mode = RELAY_SPLICE;
-	one_event(200 * 1024, 10);
+	one_event(120 * 1024, 10);
 	ck_assert_uint_eq(rig.relay.spliced_bytes, 10);
 	relay_rig_close(&rig);
 }
@@ -155,7 +156,7 @@ START_TEST(without_a_pipe_bulk_is_copied)
 	relay_rig_open(&rig, PLENTY, 0);
 	rig.pipes.limit = 0;
 	rig.mode = RELAY_SPLICE;
-	one_event(0, 100 * 1024);
+	one_event(0, 60 * 1024);
 	ck_assert_uint_eq(rig.relay.spliced_bytes, 0);
 	relay_rig_close(&rig);
 }
@@ -399,13 +400,13 @@ START_TEST(eof_while_splicing_is_found_by_recv)
 {
 	relay_rig_open(&rig, PLENTY, 0);
 	rig.mode = RELAY_SPLICE;
-	send_pattern(rig.sender, 0, 100000);
+	send_pattern(rig.sender, 0, 60000);
 	shutdown(rig.sender, SHUT_WR);
-	relay_rig_arrived(&rig, 100000);
+	relay_rig_arrived(&rig, 60000);
 	relay_rig_wait(&rig, POLLRDHUP);
 	ck_assert_int_eq(relay_rig_run(&rig), RELAY_DONE);
-	ck_assert_uint_eq(rig.relay.spliced_bytes, 100000);
-	expect_pattern(rig.receiver, 0, 100000);
+	ck_assert_uint_eq(rig.relay.spliced_bytes, 60000);
+	expect_pattern(rig.receiver, 0, 60000);
 	expect_fin(rig.receiver);
 	relay_rig_close(&rig);
 }
