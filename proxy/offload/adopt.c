@@ -105,7 +105,8 @@ static void on_session(void *context, uint32_t index, enum flow_found what,
 
 	grave->tombs[0] = tombs[0];
 	grave->tombs[1] = tombs[1];
-	if (what == FLOW_FOUND_OVER) {
+	if (what == FLOW_FOUND_OVER) { /* and its ports are nobody's until it is forgotten */
+		keep_place(adoption, grave);
 		keeper_linger(offload, grave);
 		return;
 	}

@@ -68,14 +68,27 @@ class Sluice(Proxy):
         self.version = machine.first_line([path, "--version"])
 
     def launch(self, stage, backends, cpus, founding):
-        argv = [self.path, "--listen", stage.front]
-        for backend in backends:
-            argv += ["--target", backend]
+        argv = [self.path, *self._ways(stage, backends)]
         argv += ["--workers", FOUNDING_WORKERS if founding else stage.workers,
                  "--relay", self.relay]
         if self.offloads:
             argv += ["--admin", f"unix:{self.admin(stage)}"]
         return [stage.spawn(argv + self.more, cpus)]
+
+    def _ways(self, stage, backends):
+        """Whoever offloads is killed in the end, and leaves nothing pinned: that needs a file."""
+        if not self.offloads:
+            targets = [word for backend in backends for word in ("--target", backend)]
+            return ["--listen", stage.front, *targets]
+        config = {
+            "fast_path": {"pin": "off"},
+            "listeners": [{"name": "main", "bind": stage.front, "pool": "main"}],
+            "pools": [{"name": "main", "targets": list(backends)}],
+        }
+        path = stage.path("sluice.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        return ["--config", path]
 
     @property
     def offloads(self):
