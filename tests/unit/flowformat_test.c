@@ -185,7 +185,7 @@ START_TEST(worst_record_fits_a_line_and_a_smaller_one_is_refused)
 	memset(path, '\x01', sizeof(path) - 1);
 	path[0] = '/';
 	memset(&record, 0x7f, sizeof(record)); /* jansson reads no more than int64_t */
-	record.joined = true; /* 0x7f is no bool */
+	record.joined = true;                  /* 0x7f is no bool */
 	record.accepted_wall_us = 1767323045678901;
 	record.reason = REASON_CONNECT_UNREACHABLE;
 	record.client.local = (struct addr){.family = AF_UNIX, .path = path};
