@@ -31,9 +31,10 @@ struct flow_key6 {
 };
 
 enum flow_state {
-	FLOW_FREE,   /* the packet is the kernel's, as if there were no entry */
-	FLOW_HOLD,   /* what carries data, FIN or RST is dropped, and will be sent again */
-	FLOW_ACTIVE, /* translated and sent on */
+	FLOW_FREE,    /* the packet is the kernel's, as if there were no entry */
+	FLOW_HOLD,    /* what carries data, FIN or RST is dropped, and will be sent again */
+	FLOW_ACTIVE,  /* translated and sent on */
+	FLOW_YIELDED, /* it was over, and a new connection has one of its tuples: as FLOW_FREE */
 };
 
 enum flow_flag {
@@ -111,7 +112,7 @@ enum flow_event_kind {
 	FLOW_EVENT_FIN,    /* the first FIN of this direction */
 	FLOW_EVENT_CLOSED, /* both FINs are acknowledged */
 	FLOW_EVENT_RST,
-	FLOW_EVENT_SYN, /* a SYN on a live tuple, which was passed up */
+	FLOW_EVENT_SYN, /* a SYN, which is the kernel's; if the flow was over, it has yielded */
 	FLOW_EVENT_MTU, /* ICMP said the path takes less: ask it back */
 	FLOW_EVENT_ODD, /* a packet that cannot be translated (IP options, fragment, oversized, no
 			   hop) */

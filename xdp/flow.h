@@ -89,7 +89,7 @@ enum flow_refusal {
 	FLOW_FAMILY,            /* IPv4 on one leg and IPv6 on the other; Unix sockets */
 	FLOW_ROUTE,             /* no way out, or an interface that has no program */
 	FLOW_FULL,              /* no slot */
-	FLOW_TUPLE,             /* the tuple is in use: an older flow's last minute */
+	FLOW_TUPLE,             /* another flow has one of the tuples */
 	FLOW_ERROR,             /* a system call failed */
 	FLOW_DOUBT,             /* the fast path is not trusted any more: an anomaly was seen */
 	FLOW_REFUSALS
@@ -208,7 +208,7 @@ int flow_note_read(struct flow_engine *engine, uint32_t index, struct flow_note 
 
 enum flow_found {
 	FLOW_FOUND_RUNNING, /* its sockets had been silenced: it lost nothing */
-	FLOW_FOUND_OVER,    /* its end was told; it only waits for its tuples to be free */
+	FLOW_FOUND_OVER,    /* its end was told; what is under way still may find it */
 	FLOW_FOUND_BROKEN,  /* its owner died between sockets and flow, and one knows not what the
 			       other did: to be ended by flow_reset() */
 };

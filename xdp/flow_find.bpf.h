@@ -281,7 +281,7 @@ static __always_inline enum verdict decide_odd(struct source source, bool ipv6)
 	if (!index)
 		return VERDICT_NONE;
 	segment.index = *index;
-	if (!read_segment(&tcp, &segment) || segment.flow->state == FLOW_FREE || segment.syn)
+	if (!read_segment(&tcp, &segment) || !is_in_force(segment.flow) || segment.syn)
 		return VERDICT_NONE;
 	if (segment.flow->state == FLOW_ACTIVE && segment.flow->flags & FLOW_KERNEL_PENDING)
 		return VERDICT_UP;

@@ -291,7 +291,7 @@ static __always_inline int guard(struct __sk_buff *skb, bool ipv6)
 
 	if (find((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, skb->gso_size,
 		 ipv6, true, &segment) != FOUND_FLOW ||
-	    !find_pair(&segment) || segment.flow->state == FLOW_FREE)
+	    !find_pair(&segment) || !is_in_force(segment.flow))
 		return TC_NEXT;
 	tcp = (void *)(long)skb->data + TCP_AT(ipv6);
 	if ((void *)(tcp + 1) > (void *)(long)skb->data_end)
@@ -299,6 +299,10 @@ static __always_inline int guard(struct __sk_buff *skb, bool ipv6)
 	if (segment.flow->flags & FLOW_KERNEL_PENDING && !is_moot(tcp, &segment)) {
 		note_sent(tcp, &segment);
 		freshen(skb, tcp, &segment, ipv6);
+		return TC_NEXT;
+	}
+	if (tcp->syn && !tcp->ack && is_over(&segment)) {
+		meet_syn(&segment, true);
 		return TC_NEXT;
 	}
 	/* On hold, too: these sockets know nothing of what went by. */

@@ -57,6 +57,31 @@ static __always_inline bool find_pair(struct segment *segment)
 	return segment->flow && segment->other;
 }
 
+/* Its packets are ours. */
+static __always_inline bool is_in_force(const struct flow *flow)
+{
+	return flow->state == FLOW_HOLD || flow->state == FLOW_ACTIVE;
+}
+
+/* Nobody waits for anything any more, save perhaps for an acknowledgement that was lost. */
+static __always_inline bool is_over(const struct segment *segment)
+{
+	const struct flow *flow = segment->flow;
+	const struct flow *other = segment->other;
+
+	return (flow->peer_fin_acked && other->peer_fin_acked) || flow->rst_seen || other->rst_seen;
+}
+
+/* Who begins anew where a connection is over need not wait until it is forgotten (RFC 9293, 3.6.1):
+ * from its SYN on, what comes is the kernel's. One on a live tuple the kernel answers itself. */
+static __always_inline void meet_syn(const struct segment *segment, bool opens)
+{
+	if (opens && segment->flow->state == FLOW_ACTIVE && is_over(segment))
+		segment->flow->state = segment->other->state = FLOW_YIELDED;
+	tell(segment->flow, segment->index, FLOW_EVENT_SYN, 0);
+	count(FLOW_COUNT_PASSED_SYN);
+}
+
 /* The kernel is owed this acknowledgement, and nobody else needs it. */
 static __always_inline bool is_for_kernel(const struct segment *segment)
 {
@@ -146,11 +171,10 @@ static __always_inline enum verdict decide(const struct segment *segment)
 {
 	struct flow *flow = segment->flow;
 
-	if (flow->state == FLOW_FREE)
+	if (!is_in_force(flow))
 		return VERDICT_UP;
 	if (segment->syn) {
-		tell(flow, segment->index, FLOW_EVENT_SYN, 0);
-		count(FLOW_COUNT_PASSED_SYN);
+		meet_syn(segment, !segment->has_ack && !segment->fin && !segment->rst);
 		return VERDICT_UP;
 	}
 	if (flow->state == FLOW_HOLD) {

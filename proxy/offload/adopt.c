@@ -103,13 +103,12 @@ static void on_session(void *context, uint32_t index, enum flow_found what,
 	struct offload_ticket *ticket =
 		what == FLOW_FOUND_RUNNING ? make_ticket(index, note, tombs) : NULL;
 
-	grave->tombs[0] = tombs[0];
-	grave->tombs[1] = tombs[1];
-	if (what == FLOW_FOUND_OVER) { /* and its ports are nobody's until it is forgotten */
-		keep_place(adoption, grave);
+	if (what == FLOW_FOUND_OVER) {
 		keeper_linger(offload, grave);
 		return;
 	}
+	grave->tombs[0] = tombs[0];
+	grave->tombs[1] = tombs[1];
 	if (!ticket) {
 		offload_note(offload, OFFLOAD_ADOPT_RESET);
 		flow_reset(offload->engine, index, tombs);

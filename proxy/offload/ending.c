@@ -4,7 +4,8 @@
  *
  * A flow that is over stays for a minute, so that what is under way still (a last acknowledgement
  * that was lost, a FIN that is sent again) finds it; unless somebody begins a new connection on one
- * of its tuples: then it makes room at once, and the SYN is sent again by itself.
+ * of its tuples, or its slot is needed. It needs no sockets for that: its tuples are free for whom
+ * they would be if it had been relayed.
  */
 #include "proxy/base/clock.h"
 #include "proxy/offload/internal.h"
@@ -55,6 +56,14 @@ void keeper_on_over_timer(struct timer *timer)
 	arm_over(offload);
 }
 
+bool keeper_make_room(struct offload *offload)
+{
+	if (list_empty(&offload->over))
+		return false;
+	grave_clear(offload, container_of(offload->over.next, struct grave, link));
+	return true;
+}
+
 void keeper_linger(struct offload *offload, struct grave *grave)
 {
 	list_remove(&grave->link);
@@ -70,6 +79,7 @@ static void end(struct offload *offload, struct grave *grave, enum offload_end h
 	struct offload_message message = {.op = OFFLOAD_OVER, .ticket = grave->ticket, .end = how};
 
 	flow_look(offload->engine, grave->index, &message.view);
+	grave_close(offload, grave);
 	keeper_linger(offload, grave);
 	offload_note(offload, OFFLOAD_ENDED);
 	atomic_fetch_sub_explicit(&offload->open, 1, memory_order_relaxed);
@@ -146,6 +156,7 @@ static void on_event(void *context, const struct flow_event *event)
 		keeper_see_end(offload, grave);
 		break;
 	case FLOW_EVENT_SYN:
+		keeper_see_end(offload, grave);
 		if (grave->state == GRAVE_OVER)
 			grave_clear(offload, grave);
 		break;

@@ -25,7 +25,7 @@ enum grave_state {
 	GRAVE_PENDING, /* inserted; the kernel finishes what it took */
 	GRAVE_BURIED,
 	GRAVE_HELD, /* asked back */
-	GRAVE_OVER, /* waits until its tuples may be used again */
+	GRAVE_OVER, /* for what is under way still */
 };
 
 /* What the keeper has of one session: where the sockets are that keep its place, and whose it is.
@@ -186,8 +186,11 @@ void keeper_arm_sweep(struct offload *offload);
 /* See whether it is over, by itself. */
 void keeper_see_end(struct offload *offload, struct grave *grave);
 
-/* It is over, and its tuples are not to be used again for a while. */
+/* It is over, and what is under way still finds it for a while. */
 void keeper_linger(struct offload *offload, struct grave *grave);
+
+/* The slot of who is over for longest is free. False: nobody is. */
+bool keeper_make_room(struct offload *offload);
 
 /* Whoever closes it, it ends with RST; in repair, silently still. */
 void offload_end_by_reset(int fd);

@@ -54,8 +54,9 @@ static enum flow_refusal prepare(struct offload *offload, struct offload_ticket 
 		return FLOW_DOUBT;
 	if (keeper_find_ways(offload, ticket))
 		return FLOW_ROUTE;
-	if (flow_used(offload->engine) >= offload->limit ||
-	    flow_take(offload->engine, &ticket->index))
+	if (flow_used(offload->engine) >= offload->limit && !keeper_make_room(offload))
+		return FLOW_FULL;
+	if (flow_take(offload->engine, &ticket->index))
 		return FLOW_FULL;
 	flow_fill(offload->engine, ticket->index, &ticket->legs);
 	return FLOW_FINE;

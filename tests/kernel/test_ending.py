@@ -2,7 +2,9 @@
 """How sessions end that nobody of ours sees: both FINs in either order, resets, dead peers."""
 
 import socket
+import struct
 import threading
+from pathlib import Path
 
 import pytest
 from harness.peers import pattern, read_all, read_exactly, read_until_reset, reset
@@ -153,27 +155,77 @@ def test_a_backend_that_dies_resets_every_session_on_it(splice, serve, keep):
     spliced.ended("backend_rst", 20)
 
 
-def test_a_tuple_may_be_used_again_at_once(splice, serve, keep):
-    """A client that comes back from the same port finds the old flow gone."""
-    spliced = splice()
+TOTAL_RETRANS = 100  # offset of tcpi_total_retrans in linux/tcp.h
+
+
+def sent_again(sock):
+    """How many segments, its SYN included."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", info, TOTAL_RETRANS)[0]
+
+
+def finish(client, backend, first):
+    """Both FINs, `first`'s before the other's; or its reset."""
+    one, other = (client, backend) if first.startswith("client") else (backend, client)
+    if first.endswith("rst"):
+        reset(one)
+        assert read_until_reset(other) == b""
+        other.close()
+        return
+    one.shutdown(socket.SHUT_WR)
+    assert other.recv(1) == b""
+    other.close()
+    assert one.recv(1) == b""
+    one.close()
+
+
+ENDS = ("client", "backend", "client_rst", "backend_rst")
+
+
+@pytest.mark.parametrize("family", (4, 6))
+def test_a_client_may_use_its_port_again_at_once(network, splice, serve, family):
+    """As where the old connection is in TIME_WAIT: the first SYN finds nothing in its way."""
+    spliced = splice(network(family=family))
     server = serve(spliced)
-    with spliced.net.client:
-        for turn in range(5):
-            client = socket.socket()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            client.bind((spliced.net._host(1, 1), 40000))
-            client.settimeout(8)
-            client.connect(spliced.front)
-            backend = keep(server.accept())
-            exchange(client, backend, 500 + turn)
-            spliced.wait_offloaded()
-            exchange(client, backend, 500 + turn)
-            if turn % 2:
-                reset(client)
-            else:
-                backend.shutdown(socket.SHUT_WR)
-                assert client.recv(1) == b""
-                client.close()
-                assert backend.recv(1) == b""
-            eventually(lambda: not spliced.sessions(), "the session ended")
-    assert spliced.counts()["promoted"] == 5
+    for turn, end in enumerate(ENDS * 2):
+        with spliced.net.client:
+            client = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((spliced.net._host(1, 1).strip("[]"), 40000))
+        client.settimeout(8)
+        client.connect(spliced.front)
+        assert not sent_again(client)
+        backend = server.accept()
+        exchange(client, backend, 500 + turn)
+        spliced.wait_offloaded()
+        exchange(client, backend, 500 + turn)
+        finish(client, backend, end)
+        eventually(lambda: not spliced.sessions(), "the session ended")
+    assert spliced.counts()["promoted"] == 2 * len(ENDS)
+
+
+def test_the_proxy_may_use_its_ports_again_at_once(network, splice, serve):
+    """Towards its backend it has two of them, each taken by a flow that is over."""
+    net = network()
+    with net.proxy:
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("50000 50001")
+    spliced = splice(net)
+    server = serve(spliced)
+    for end in ENDS * 2:
+        client, backend = spliced.promote(server)
+        assert not sent_again(backend)
+        finish(client, backend, end)
+        eventually(lambda: not spliced.sessions(), "the session ended")
+    assert spliced.counts()["promoted"] == 2 * len(ENDS)
+    assert {flow["retries"] for flow in spliced.proxy.wait_flows(2 * len(ENDS))} == {0}
+
+
+def test_who_is_over_makes_room_for_who_is_not(splice, serve):
+    """Flows linger for a minute, but not in the way of others."""
+    spliced = splice(fast_path={"sessions": 4})
+    server = serve(spliced)
+    for _ in range(12):
+        finish(*spliced.promote(server), "client")
+        eventually(lambda: not spliced.sessions(), "the session ended")
+    counts = spliced.counts()
+    assert counts["promoted"] == 12 and "full" not in counts["refusals"], counts

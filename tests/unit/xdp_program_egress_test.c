@@ -62,6 +62,28 @@ START_TEST(the_kernel_is_silent_on_an_active_flow)
 }
 END_TEST
 
+/* Whoever dials from a port of a flow that is over; on one that lives the kernel has no business.
+ */
+START_TEST(what_is_over_yields_to_the_kernels_syn)
+{
+	struct frame in, out;
+
+	for (unsigned over = 0; over < 2; over++)
+		for (unsigned leg = 0; leg < 2; leg++) {
+			rig_session(_i != 0, 0);
+			rig_flows[0].peer_fin_acked = 1;
+			rig_flows[1].peer_fin_acked = (uint8_t)over;
+			ck_assert_int_eq(send_answer(leg, _i != 0, SYN, 0, &in, &out),
+					 over ? FATE_UP : FATE_DROPPED);
+			ck_assert(!over || rig_is_untouched(&in, &out));
+			ck_assert_uint_eq(rig_events_of(FLOW_EVENT_SYN), over);
+			ck_assert_uint_eq(rig_flows[leg].state, over ? FLOW_YIELDED : FLOW_ACTIVE);
+			ck_assert_int_eq(send_answer(leg, _i != 0, ACK, 5, &in, &out),
+					 over ? FATE_UP : FATE_DROPPED);
+		}
+}
+END_TEST
+
 START_TEST(it_speaks_where_no_flow_is)
 {
 	struct frame in, out;
@@ -220,6 +242,7 @@ END_TEST
 static void add(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, the_kernel_is_silent_on_an_active_flow, 0, 2);
+	tcase_add_loop_test(tcase, what_is_over_yields_to_the_kernels_syn, 0, 2);
 	tcase_add_loop_test(tcase, it_speaks_where_no_flow_is, 0, 2);
 	tcase_add_loop_test(tcase, what_was_sent_on_passes, 0, 2);
 	tcase_add_loop_test(tcase, what_the_kernel_still_owes_says_what_is_acknowledged_by_now, 0,

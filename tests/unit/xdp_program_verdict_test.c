@@ -26,17 +26,17 @@ static void set_state(enum flow_state state)
 
 /* --- states --- */
 
-START_TEST(a_free_flow_is_the_kernels)
+START_TEST(a_flow_that_is_free_or_has_yielded_is_the_kernels)
 {
 	static const uint8_t flags[] = {ACK, ACK | FIN, RST, SYN, ACK | PSH, 0};
 
-	for (size_t i = 0; i < sizeof(flags); i++) {
+	for (size_t i = 0; i < 2 * sizeof(flags); i++) {
 		struct segment segment = begin(_i, CLIENT, 0);
 		struct flow before[2];
 
-		set_state(FLOW_FREE);
+		set_state(i % 2 ? FLOW_FREE : FLOW_YIELDED);
 		rig_copy(before);
-		segment.flags = flags[i];
+		segment.flags = flags[i / 2];
 		segment.payload = 10 * i;
 		rig_expect(HOOK_OF(_i), &segment, FATE_UP);
 		ck_assert(rig_is_unchanged(before));
@@ -262,6 +262,61 @@ START_TEST(a_syn_goes_up_and_is_told)
 }
 END_TEST
 
+/* Every way to be over. */
+static void end_session(size_t how)
+{
+	if (how < 2) {
+		rig_flows[how].rst_seen = 1;
+		return;
+	}
+	for (unsigned leg = 0; leg < 2; leg++)
+		rig_flows[leg].fin_seen = rig_flows[leg].peer_fin = rig_flows[leg].peer_fin_acked =
+			1;
+}
+
+START_TEST(what_is_over_yields_to_a_syn)
+{
+	for (size_t i = 0; i < 6; i++) {
+		struct segment segment = begin(_i, i / 3, 0);
+
+		end_session(i % 3);
+		segment.flags = SYN;
+		segment.seq = chance();
+		rig_expect(HOOK_OF(_i), &segment, FATE_UP);
+		ck_assert_uint_eq(rig_events_of(FLOW_EVENT_SYN), 1);
+		for (unsigned leg = 0; leg < 2; leg++)
+			ck_assert_uint_eq(rig_flows[leg].state, FLOW_YIELDED);
+		segment.flags = ACK;
+		rig_expect(HOOK_OF(_i), &segment, FATE_UP);
+		ck_assert_uint_eq(rig_all_events(), 1);
+	}
+}
+END_TEST
+
+START_TEST(it_yields_to_nothing_else)
+{
+	static const uint8_t flags[] = {SYN | ACK, SYN | FIN, SYN | RST};
+
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		struct segment segment = begin(_i, CLIENT, 0);
+
+		end_session(2);
+		segment.flags = flags[i];
+		rig_expect(HOOK_OF(_i), &segment, FATE_UP);
+		ck_assert_uint_eq(rig_flows[CLIENT].state, FLOW_ACTIVE);
+	}
+	for (unsigned leg = 0; leg < 2; leg++) { /* half of it is not over */
+		struct segment segment = begin(_i, CLIENT, 0);
+
+		rig_flows[leg].fin_seen = rig_flows[!leg].peer_fin =
+			rig_flows[!leg].peer_fin_acked = 1;
+		segment.flags = SYN;
+		rig_expect(HOOK_OF(_i), &segment, FATE_UP);
+		ck_assert_uint_eq(rig_flows[CLIENT].state, FLOW_ACTIVE);
+	}
+}
+END_TEST
+
 /* --- guesses --- */
 
 /* A stranger may have it sent on, as a router would; its receiver drops it, and so do our figures.
@@ -413,7 +468,7 @@ END_TEST
 
 static void add_states(TCase *tcase)
 {
-	tcase_add_loop_test(tcase, a_free_flow_is_the_kernels, 0, ROUNDS);
+	tcase_add_loop_test(tcase, a_flow_that_is_free_or_has_yielded_is_the_kernels, 0, ROUNDS);
 	tcase_add_loop_test(tcase, what_has_no_flow_goes_its_way, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_hold_drops_what_will_be_sent_again, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_hold_learns_what_is_acknowledged, 0, ROUNDS);
@@ -430,6 +485,8 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, a_reset_that_is_exact_is_told_once, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_reset_where_the_receiver_stands_is_believed, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_syn_goes_up_and_is_told, 0, ROUNDS);
+	tcase_add_loop_test(tcase, what_is_over_yields_to_a_syn, 0, ROUNDS);
+	tcase_add_loop_test(tcase, it_yields_to_nothing_else, 0, ROUNDS);
 	tcase_add_loop_test(tcase, a_reset_that_is_not_exact_changes_nothing, 0, ROUNDS);
 	tcase_add_loop_test(tcase, data_out_of_the_window_changes_nothing, 0, ROUNDS);
 	tcase_add_loop_test(tcase, an_acknowledgement_of_what_was_never_sent_changes_nothing, 0,

@@ -27,16 +27,26 @@
 #define MSS_MAX         32767 /* of TCP_MAXSEG */
 #define CLOCK_SLACK_MS  50    /* ahead of every TSval that the peer can have seen */
 
+/* What has yielded meanwhile stays so. */
+static void turn(struct flow_engine *engine, uint32_t index, enum flow_state from,
+		 enum flow_state to)
+{
+	for (unsigned leg = 0; leg < 2; leg++) {
+		uint8_t expected = (uint8_t)from;
+
+		__atomic_compare_exchange_n(&engine->flows[index + leg].state, &expected,
+					    (uint8_t)to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	}
+}
+
 void flow_hold(struct flow_engine *engine, uint32_t index)
 {
-	for (unsigned leg = 0; leg < 2; leg++)
-		__atomic_store_n(&engine->flows[index + leg].state, FLOW_HOLD, __ATOMIC_SEQ_CST);
+	turn(engine, index, FLOW_ACTIVE, FLOW_HOLD);
 }
 
 void flow_resume(struct flow_engine *engine, uint32_t index)
 {
-	for (unsigned leg = 0; leg < 2; leg++)
-		__atomic_store_n(&engine->flows[index + leg].state, FLOW_ACTIVE, __ATOMIC_SEQ_CST);
+	turn(engine, index, FLOW_HOLD, FLOW_ACTIVE);
 }
 
 bool flow_has_ended(struct flow_engine *engine, uint32_t index)
