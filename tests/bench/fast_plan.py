@@ -6,6 +6,7 @@ from pathlib import Path
 import fast_candidates
 import fast_table
 import founding
+from awake import Awake
 from fast_cells import CELLS, CONNECT, FastRig
 from plan import Step
 from stage import Failed, settle
@@ -18,6 +19,7 @@ QUICK_CELLS = {"jumbo": ("rr-16", "bulk-1"), "v6": ("rr-16", "bulk-1"),
                "loopback": ("rr-1", "rr-16", "bulk-1")}
 ON_LOOPBACK = ("direct", "haproxy", "nginx", "sluice", "tc", "sockmap")
 FOUNDING_SECONDS = 10
+LASTING, LASTING_SECONDS = next(cell for cell in CELLS if cell.name == "rr-16"), 0.3
 
 
 class FastPlan:
@@ -28,7 +30,7 @@ class FastPlan:
         wanted = [name for name in options.candidates.split(",") if name]
         self.candidates = [c for c in candidates if not wanted or c.name in wanted]
         self.only = [name for name in options.only.split(",") if name]
-        self.setting, self.rigs = None, {}
+        self.setting, self.rigs, self.awake = None, {}, None
 
     def _wants(self, name):
         return not self.only or any(name.startswith(prefix) for prefix in self.only)
@@ -46,19 +48,29 @@ class FastPlan:
             found = [c for c in found if c.name in QUICK_CELLS.get(setting.name, (c.name,))]
         return [c for c in found if self._wants(f"{setting.name}/{c.name}")]
 
+    def _stay_awake(self):
+        self.awake = self.awake or Awake()
+
     def _rig(self, setting, candidate):
+        self._stay_awake()
         if self.setting is not setting:
-            self.close()
+            self._end_rigs()
             self.setting = setting
         if candidate.name not in self.rigs:
             self.rigs[candidate.name] = FastRig(self.tools, candidate, setting)
         return self.rigs[candidate.name]
 
-    def close(self):
-        """End every rig that is still up."""
+    def _end_rigs(self):
         for rig in self.rigs.values():
             rig.close()
         self.rigs.clear()
+
+    def close(self):
+        """End every rig that is still up, and let CPUs sleep."""
+        self._end_rigs()
+        if self.awake:
+            self.awake.close()
+            self.awake = None
 
     def _step(self, setting, cell, candidate, turn):
         def run():
@@ -71,9 +83,21 @@ class FastPlan:
         return Step(f"{setting.name}/{cell.name}", candidate.name, turn,
                     self.options.seconds + 0.7, run)
 
+    def _connect_step(self, setting, candidate, turn):
+        """By itself, since the look at sockets is taken at those of the whole cgroup; and after
+        some that lasted, so that whoever offloads has its programs in place."""
+        def run():
+            self._end_rigs()
+            rig = self._rig(setting, candidate)
+            rig.measure(LASTING, LASTING_SECONDS)
+            return rig.measure(CONNECT, self.options.seconds)
+        return Step(f"{setting.name}/{CONNECT.name}", candidate.name, turn,
+                    self.options.seconds + LASTING_SECONDS + 1.4, run)
+
     def _held_step(self, candidate, turn):
         def run():
-            self.close()
+            self._end_rigs()
+            self._stay_awake()
             rig = FastRig(self.tools, candidate, SETTINGS[0])
             try:
                 return rig.measure_held()
@@ -118,7 +142,8 @@ class FastPlan:
             for setting in SETTINGS:
                 if self.options.quick and setting.name not in QUICK_CANDIDATES:
                     continue
-                found += [self._step(setting, cell, candidate, turn)
+                found += [(self._connect_step(setting, candidate, turn) if cell is CONNECT
+                           else self._step(setting, cell, candidate, turn))
                           for cell in self._cells(setting)
                           for candidate in self._field(setting, turn)]
             found += self._other_steps(turn)

@@ -27,7 +27,9 @@ def _target(verdict):
     got = "-" if verdict["got"] is None else _figure(verdict["got"])
     sign = "≥" if verdict["at_least"] else "≤"
     state = verdict["state"]
-    return f"{got} ({sign} {_figure(verdict['limit'])}) {f'**{state}**' if 'not' in state else state}"
+    direct = f"; direct {_figure(verdict['direct'])}" if verdict.get("direct") else ""
+    return (f"{got} ({sign} {_figure(verdict['limit'])}{direct}) "
+            f"{f'**{state}**' if 'not' in state else state}")
 
 
 def _matrix(targets):
@@ -77,7 +79,8 @@ def markdown(data):
     """The text of fastpath.md."""
     cells = {name: cell for name, cell in data["cells"].items() if "/" in name}
     lines = ["# The fast path, measured", "", *_about(data), "## Targets", "",
-             "What tc got, what it has to get, and whether it did.", "", *_matrix(data["targets"]),
+             "What tc got, what it has to get, what packets get that no proxy touches, and whether "
+             "it did.", "", *_matrix(data["targets"]),
              *_others(data)]
     for key, factor, title in FIGURES:
         lines += [f"## {title}", "", *_figures(cells, key, factor)]

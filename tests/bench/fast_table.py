@@ -35,9 +35,11 @@ def _verdict(cell, target, got, limit, at_least, disturbed):
 
 
 def _ratios(results, cell, base, limits):
+    """`direct`: what no proxy at all gets, beyond which nothing can be reached."""
     disturbed = results.disturbed(cell)
     return [_verdict(cell, f"{what}, ratio to {base}", results.ratio(cell, "tc", base, figure), limit,
-                     figure == "rate", disturbed)
+                     figure == "rate", disturbed) |
+            {"direct": results.ratio(cell, "direct", base, figure)}
             for what, figure, limit in (("rate", "rate", limits[0]), ("CPU", "cpu", limits[1]))]
 
 
@@ -147,7 +149,8 @@ def text_of_verdicts(found, even):
     """Each target with what was got, and the promotion's worth."""
     lines = ["", "targets of tc, of auto where connections are made, and of the programs"] + _aligned(
         [[v["cell"], v["target"], "-" if v["got"] is None else f"{v['got']:.3f}",
-          f"{'at least' if v['at_least'] else 'at most'} {v['limit']:.2f}", v["state"]]
+          f"{'at least' if v['at_least'] else 'at most'} {v['limit']:.2f}",
+          f"(direct {v['direct']:.3f})" if v.get("direct") else "", v["state"]]
          for v in found]) if found else []
     return "\n".join(lines + ["", worth(even)] if even else lines)
 

@@ -7,6 +7,10 @@ namespace each. Needs root.
 
 By default a virtual wire carries what the sender made, up to 64 KiB at once. Wire-like, it carries
 what a real one does: senders cut segments to its MTU, and the other end merges them (GRO).
+
+Congestion control is Reno everywhere, which every namespace may have, and which differs from CUBIC,
+the usual default, only after a loss. BBR, where it is the default, sends by timers: then the
+timers of a virtual machine are what is measured.
 """
 import subprocess
 from dataclasses import dataclass
@@ -53,9 +57,14 @@ class Wires(Stage):
                 self.backend_address = f"127.0.0.1:{self.backend_port}"
             else:
                 self._wire_up()
+            for host in set(self.hosts.values()):
+                self._unpace(host)
         except BaseException:
             self.close()
             raise
+
+    def _unpace(self, net_pid):
+        self._in(net_pid, "sh", "-c", "echo reno >/proc/sys/net/ipv4/tcp_congestion_control")
 
     def _host(self, net, host):
         form = "10.77.{}.{}" if self.setting.family == 4 else "[fd77:{}::{}]"
@@ -95,7 +104,11 @@ class Wires(Stage):
 
     def run(self, host, *argv, text=None):
         """A command on a host, to its good end."""
-        done = subprocess.run(["nsenter", "-t", str(self.hosts[host]), "-n", *argv], input=text,
+        self._in(self.hosts[host], *argv, text=text)
+
+    @staticmethod
+    def _in(net_pid, *argv, text=None):
+        done = subprocess.run(["nsenter", "-t", str(net_pid), "-n", *argv], input=text,
                               capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed(f"{' '.join(argv)}: {done.stderr.strip()}")
