@@ -9,8 +9,9 @@
  *   [kernel pending] -> one flow_grace() for many -> snapshot again -> flow_settled():
  *       yes                       -> flow_bury() both sockets -> ACTIVE
  *       the kernel took some more -> relay it with the end marks set first, ask again
- *   ... flow_look() -> ended: flow_expire() after 60 s; asked back: flow_hold(), flow_grace(),
- *   flow_is_quiet() -> flow_rebuild() two sockets -> flow_remove(); or flow_resume().
+ *   ... flow_look() -> ended: flow_remove(), some time later
+ *                      asked back: flow_hold(), flow_grace(), flow_is_quiet() ->
+ *                      flow_rebuild() two sockets -> flow_remove(); or flow_resume().
  *
  * Failure modes: each step says 0 or -errno and leaves the flow where it was; what was never
  * ACTIVE can be taken back with flow_remove() at any time without loss. A process that dies leaves
@@ -215,7 +216,7 @@ enum flow_found {
 
 /* Every session that is there since before this process, with its tuples; a broken one may have no
  * note (zeroed). Takes over its slot, and the programs' links that are pinned. Before anything is
- * dialed: flow_rebury() each. Returns how many. */
+ * dialed: flow_rebury() each that runs. Returns how many. */
 int flow_adopt(struct flow_engine *engine,
 	       void (*on_session)(void *context, uint32_t index, enum flow_found what,
 				  const struct flow_note *note, const struct flow_tomb tombs[2]),
