@@ -38,9 +38,20 @@ static void set_int(int fd, int level, int name, int value)
 	SYS(SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
+/* The lower of what the configuration and what the other leg wants; 0: neither wants any. */
+static uint16_t choose_mss(const struct dial_request *request)
+{
+	uint16_t configured = request->tcp->mss;
+
+	if (!configured || (request->mss && request->mss < configured))
+		return request->mss;
+	return configured;
+}
+
 static void set_options(int fd, const struct dial_request *request)
 {
 	const struct tcp_conf *tcp = request->tcp;
+	uint16_t mss = choose_mss(request);
 	const char *congestion = congestion_choose(tcp->congestion, request->to);
 
 	if (tcp->send_buffer)
@@ -54,8 +65,8 @@ static void set_options(int fd, const struct dial_request *request)
 	if (congestion)
 		SYS(SETSOCKOPT, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion,
 					   (socklen_t)strlen(congestion)));
-	if (request->mss)
-		set_int(fd, IPPROTO_TCP, TCP_MAXSEG, request->mss);
+	if (mss)
+		set_int(fd, IPPROTO_TCP, TCP_MAXSEG, mss);
 	if (request->fast_open)
 		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
 }

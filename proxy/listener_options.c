@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a client's connection inherits from its listener (tcp(7), socket(7)): TCP_NODELAY and
- * SO_OOBINLINE always, keepalive, TCP_USER_TIMEOUT, buffers and congestion control as configured.
+ * SO_OOBINLINE always, keepalive, TCP_USER_TIMEOUT, buffers, MSS and congestion control as
+ * configured.
  * Setting them once on the listener spares every accepted socket those system calls.
  *
  * Failure mode: an option that the kernel refuses (an unknown congestion control, say) is named.
@@ -59,6 +60,7 @@ static void set_tcp(struct attempt *attempt, const struct tcp_conf *tcp)
 	}
 	set_int(attempt, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms,
 		"TCP_USER_TIMEOUT");
+	set_int(attempt, IPPROTO_TCP, TCP_MAXSEG, tcp->mss, "TCP_MAXSEG");
 	set_int(attempt, IPPROTO_TCP, TCP_FASTOPEN, tcp->fast_open ? FAST_OPEN_QUEUE : 0,
 		"TCP_FASTOPEN");
 }

@@ -92,6 +92,7 @@ struct tcp_conf {
 	uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT, tcp(7); lifted while the window is closed */
 	uint32_t send_buffer;     /* SO_SNDBUF; 0: the kernel tunes it */
 	uint32_t receive_buffer;  /* SO_RCVBUF; 0: the kernel tunes it */
+	uint16_t mss;             /* TCP_MAXSEG: what peers may send at once; 0: what fits */
 	char *congestion;         /* TCP_CONGESTION; NULL: the kernel's default */
 	bool fast_open;           /* TCP_FASTOPEN on a listener, TCP_FASTOPEN_CONNECT on a pool */
 };

@@ -248,7 +248,8 @@ struct guard_gate {
 	__u16 window;      /* in answers of ours */
 	__u8 window_scale; /* that the kernel will take for granted; GUARD_NO_SCALE: it has none */
 	__u8 flags;        /* enum guard_flag */
-	__u32 reserved;
+	__u16 mss;         /* at most, in answers of ours; 0: what fits the interface */
+	__u16 reserved;
 };
 
 /* By port number: the gates of wildcard listeners, and whether there are others. */

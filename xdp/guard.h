@@ -56,6 +56,7 @@ struct guard_door {
 	uint32_t flood_rate; /* a second, of all sources: more is a flood */
 	enum guard_cookies cookies;
 	uint32_t receive_buffer; /* SO_RCVBUF of its sockets; 0: the kernel's */
+	uint16_t mss;            /* TCP_MAXSEG of its sockets; 0: none */
 	bool dry_run;
 };
 

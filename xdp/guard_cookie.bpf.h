@@ -197,14 +197,15 @@ static __always_inline __u32 write_options(const struct guard_gate *gate,
 	return OPTIONS_SCALED;
 }
 
-static __always_inline __u16 own_mss(struct xdp_md *ctx, bool ipv6)
+static __always_inline __u16 own_mss(struct xdp_md *ctx, const struct guard_gate *gate, bool ipv6)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
 	struct guard_interface *interface = bpf_map_lookup_elem(&guard_interfaces, &ifindex);
+	__u16 mss = ipv6 ? DEFAULT_MSS6 : DEFAULT_MSS4;
 
-	if (!interface)
-		return ipv6 ? DEFAULT_MSS6 : DEFAULT_MSS4;
-	return ipv6 ? interface->mss6 : interface->mss4;
+	if (interface)
+		mss = ipv6 ? interface->mss6 : interface->mss4;
+	return gate->mss && gate->mss < mss ? gate->mss : mss;
 }
 
 /* `tcp` but for its addresses' part. Returns its length. */
@@ -214,8 +215,9 @@ static __always_inline __u32 write_tcp(struct xdp_md *ctx, const struct guard_ga
 				       struct answer_tcp *tcp)
 {
 	const struct tcphdr *theirs = (const struct tcphdr *)syn->header;
-	__u32 length = sizeof(struct tcphdr) +
-		       write_options(gate, syn, own_mss(ctx, packet->ipv6), now_ns, tcp->options);
+	__u32 length =
+		sizeof(struct tcphdr) +
+		write_options(gate, syn, own_mss(ctx, gate, packet->ipv6), now_ns, tcp->options);
 
 	tcp->source = packet->destination_port;
 	tcp->destination = packet->source_port;

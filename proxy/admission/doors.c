@@ -77,6 +77,7 @@ static struct guard_door door_of(const struct admission *admission,
 		.flood_rate = door->flood_rate,
 		.cookies = cookies_of[door->cookies],
 		.receive_buffer = listener->tcp.receive_buffer,
+		.mss = listener->tcp.mss,
 		.dry_run = door->dry_run,
 	};
 }

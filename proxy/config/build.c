@@ -29,6 +29,7 @@ int config_build_tcp(struct fields fields, struct tcp_conf *tcp)
 	tcp->user_timeout_ms = fields_number32(&fields, "user_timeout");
 	tcp->send_buffer = fields_number32(&fields, "send_buffer");
 	tcp->receive_buffer = fields_number32(&fields, "receive_buffer");
+	tcp->mss = (uint16_t)fields_number(&fields, "mss");
 	tcp->fast_open = fields_number(&fields, "fast_open");
 	return fields_text(&fields, "congestion", &tcp->congestion);
 }

@@ -114,6 +114,16 @@ def test_a_client_that_sends_more_than_the_backend_takes_stays_on_the_relay(
     assert spliced.counts()["promoted"] == 0
 
 
+@pytest.mark.parametrize("family, mss", ((4, 1460), (6, 1440)))
+def test_unless_the_listener_says_what_backends_take(network, splice, serve, keep, family, mss):
+    net = network(mtu=(9001, 1500), family=family)
+    spliced = splice(net, listener={"tcp": {"mss": mss}})
+    client, backend = keep(*spliced.promote(serve(spliced)))
+    _exchange_at_once(client, backend, 10 * MB)
+    spliced.wait_offloaded(within=30)
+    assert spliced.counts()["recalled"] == 0
+
+
 OPTIONS = ("tcp_timestamps", "tcp_sack", "tcp_window_scaling")
 
 

@@ -85,6 +85,7 @@ START_TEST(the_examples_listeners_become_structs)
 	ck_assert_uint_eq(web->tcp.keepalive_count, 4);
 	ck_assert_uint_eq(web->tcp.send_buffer, 1 << 20);
 	ck_assert_uint_eq(web->tcp.receive_buffer, 0);
+	ck_assert_uint_eq(web->tcp.mss, 1400);
 	ck_assert_str_eq(web->tcp.congestion, "cubic");
 	ck_assert_uint_eq(web->trusted_count, 2);
 	ck_assert_uint_eq(web->trusted[0].bits, 24);
@@ -95,6 +96,7 @@ START_TEST(the_examples_listeners_become_structs)
 	ck_assert_uint_eq(games->max_connections, 0);
 	ck_assert_int_eq(games->steer, STEER_HASH);
 	ck_assert(!games->tcp.fast_open);
+	ck_assert_uint_eq(games->tcp.mss, 0);
 	ck_assert(v6->v6_only);
 	expect_addr(&local->bind, "unix:/run/sluice/web.sock");
 	ck_assert_uint_eq(local->mode, 0600);

@@ -166,6 +166,32 @@ START_TEST(configured_buffers_and_congestion_control_are_set)
 }
 END_TEST
 
+/* What the other leg takes and what is configured; of a connection the kernel tells what is left
+ * beside its timestamps. */
+START_TEST(the_lower_mss_is_set)
+{
+	static const struct {
+		uint16_t wanted, configured, lower;
+	} cases[] = {{0, 1400, 1400}, {9000, 1400, 1400}, {1200, 1400, 1200}, {1200, 0, 1200}};
+	struct port_lease lease;
+
+	open_backend("127.0.0.1:0", 32768, 60999);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dial_request request = {.to = &to, .tcp = &tcp, .mss = cases[i].wanted};
+		int fd, mss;
+
+		tcp.mss = cases[i].configured;
+		ck_assert_int_eq(dial_start(&request, ports, &fd, &lease), 0);
+		expect_connected(fd);
+		mss = option_of(fd, IPPROTO_TCP, TCP_MAXSEG);
+		ck_assert_int_le(mss, cases[i].lower);
+		ck_assert_int_ge(mss, cases[i].lower - 12);
+		close(fd);
+	}
+	close_backend();
+}
+END_TEST
+
 START_TEST(fast_open_is_set_when_asked_for)
 {
 	struct dial_request request = {.to = &to, .tcp = &tcp};
@@ -470,6 +496,7 @@ int main(void)
 	const TTest *const tests[] = {
 		dialed_socket_is_non_blocking_close_on_exec_and_prompt,
 		configured_buffers_and_congestion_control_are_set,
+		the_lower_mss_is_set,
 		fast_open_is_set_when_asked_for,
 		keepalive_and_user_timeout_are_set_when_asked_for,
 		source_address_is_used,

@@ -98,14 +98,17 @@ START_TEST(reload_can_turn_options_off_again)
 				     .tcp = {.keepalive_idle_ms = 60000,
 					     .keepalive_interval_ms = 10000,
 					     .keepalive_count = 3,
-					     .user_timeout_ms = 90000}};
+					     .user_timeout_ms = 90000,
+					     .mss = 1400}};
 	int listener = listen_on("127.0.0.1:0", 1);
 
 	ck_assert_int_eq(listener_set_options(listener, &conf, NULL), 0);
+	ck_assert_int_eq(option_of(listener, IPPROTO_TCP, TCP_MAXSEG), 1400);
 	conf.tcp = (struct tcp_conf){0};
 	ck_assert_int_eq(listener_set_options(listener, &conf, NULL), 0);
 	ck_assert_int_eq(option_of(listener, SOL_SOCKET, SO_KEEPALIVE), 0);
 	ck_assert_int_eq(option_of(listener, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	ck_assert_int_ne(option_of(listener, IPPROTO_TCP, TCP_MAXSEG), 1400);
 	close(listener);
 }
 END_TEST

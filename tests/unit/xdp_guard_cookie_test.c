@@ -128,6 +128,28 @@ START_TEST(the_answer_offers_what_the_client_can)
 }
 END_TEST
 
+START_TEST(it_asks_for_no_larger_segments_than_the_listener_does)
+{
+	static const uint16_t configured[] = {500, 88, 32767};
+
+	open_guard();
+	for (size_t i = 0; i < sizeof(configured) / sizeof(configured[0]); i++) {
+		struct frame asked = syn_from(_i, 40000), answer = asked;
+		uint16_t mss;
+
+		doors[0].mss = configured[i];
+		apply_doors();
+		ck_assert_uint_eq(meet(&answer), XDP_TX);
+		check_answer(&asked, &answer);
+		mss = get16(option_of(&answer, 2) + 2);
+		if (configured[i] == 32767) /* what fits the interface is less */
+			ck_assert_uint_lt(mss, 9000);
+		else
+			ck_assert_uint_eq(mss, configured[i]);
+	}
+}
+END_TEST
+
 START_TEST(options_may_come_in_any_order)
 {
 	struct frame asked = segment(clients[_i], servers[_i], 40000, PORT, SYN), answer;
@@ -383,6 +405,7 @@ int main(void)
 	tcase_add_loop_test(tcase, a_syn_is_answered_with_sound_headers, 0, 2);
 	tcase_add_loop_test(tcase, the_answer_offers_what_the_client_can, 0, 2);
 	tcase_add_loop_test(tcase, options_may_come_in_any_order, 0, 2);
+	tcase_add_loop_test(tcase, it_asks_for_no_larger_segments_than_the_listener_does, 0, 2);
 	tcase_add_loop_test(tcase, without_timestamps_there_is_the_mss_alone, 0, 2);
 	tcase_add_loop_test(tcase, nor_is_there_more_where_clocks_have_secret_offsets, 0, 2);
 	tcase_add_loop_test(tcase, broken_options_are_read_as_far_as_they_go, 0, 2);

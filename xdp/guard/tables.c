@@ -120,6 +120,7 @@ static struct guard_gate gate_of(const struct guard_door *door)
 				  .list = door->slot,
 				  .window = window_of(door),
 				  .window_scale = GUARD_NO_SCALE,
+				  .mss = door->mss,
 				  .flags = flags[door->cookies]};
 
 	if (door->syn_rate) {

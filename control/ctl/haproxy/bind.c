@@ -20,6 +20,7 @@ static const struct hap_param params[] = {
 	HAP_SETS("mode", HAP_PARAM_WORD, AT(mode)),
 	HAP_SETS("maxconn", HAP_PARAM_NUMBER, AT(maxconn)),
 	HAP_SETS("tcp-ut", HAP_PARAM_TIME, AT(user_timeout)),
+	HAP_SETS("mss", HAP_PARAM_NUMBER, AT(mss)),
 
 	HAP_NOTES("backlog", 1, "Sluice takes what net.core.somaxconn allows"),
 	HAP_NOTES("defer-accept", 0, "Sluice has no need of it"),
@@ -37,7 +38,6 @@ static const struct hap_param params[] = {
 	HAP_LOSES("user", 1, "Sluice sets a mode, no owner"),
 	HAP_LOSES("interface", 1, "Sluice binds addresses, no interfaces"),
 	HAP_LOSES("level", 1, "of HAProxy's own socket"),
-	HAP_LOSES("mss", 1, "the kernel's or the route's holds"),
 	HAP_LOSES("namespace", 1, "Sluice stays in the network namespace that it is started in"),
 	HAP_LOSES("ssl", 0, TLS),
 	HAP_LOSES("transparent", 0, "Sluice takes connections to addresses of this host alone"),

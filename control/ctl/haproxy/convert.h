@@ -69,7 +69,12 @@ uint64_t hap_fit(struct hap *hap, const struct schema_map *map, const char *key,
 /* Whether `key` of `map` allows it. */
 bool hap_fits_text(const struct schema_map *map, const char *key, const char *text);
 
-/* `tcp:` of a listener or pool, if there is anything to say. A `user_timeout` without a line is not
- * given. */
-void hap_write_tcp(struct hap *hap, struct hap_yaml *yaml, const struct hap_value *probes,
-		   struct hap_value user_timeout, bool fast_open);
+/* `tcp:` of a listener or pool, if there is anything to say. A value without a line is not given.
+ */
+struct hap_tcp {
+	const struct hap_value *probes; /* HAP_PROBES of them */
+	struct hap_value user_timeout;
+	struct hap_value mss;
+	bool fast_open;
+};
+void hap_write_tcp(struct hap *hap, struct hap_yaml *yaml, const struct hap_tcp *tcp);

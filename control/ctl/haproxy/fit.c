@@ -59,21 +59,26 @@ static void write_keepalive(struct hap *hap, struct hap_yaml *yaml, const struct
 	hap_yaml_close(yaml);
 }
 
-void hap_write_tcp(struct hap *hap, struct hap_yaml *yaml, const struct hap_value *probes,
-		   struct hap_value user_timeout, bool fast_open)
+static uint64_t fit_value(struct hap *hap, const char *key, const struct hap_value *value)
 {
-	bool probed = probes[0].line || probes[1].line || probes[2].line;
+	return hap_fit(hap, &schema_leg, key, value->number, value->line);
+}
 
-	if (!probed && !user_timeout.line && !fast_open)
+void hap_write_tcp(struct hap *hap, struct hap_yaml *yaml, const struct hap_tcp *tcp)
+{
+	bool probed = tcp->probes[0].line || tcp->probes[1].line || tcp->probes[2].line;
+
+	if (!probed && !tcp->user_timeout.line && !tcp->mss.line && !tcp->fast_open)
 		return;
 	hap_yaml_open(yaml, "tcp");
 	if (probed)
-		write_keepalive(hap, yaml, probes);
-	if (user_timeout.line)
+		write_keepalive(hap, yaml, tcp->probes);
+	if (tcp->user_timeout.line)
 		hap_yaml_time(yaml, "user_timeout",
-			      hap_fit(hap, &schema_leg, "user_timeout", user_timeout.number,
-				      user_timeout.line));
-	if (fast_open)
+			      fit_value(hap, "user_timeout", &tcp->user_timeout));
+	if (tcp->mss.line)
+		hap_yaml_number(yaml, "mss", fit_value(hap, "mss", &tcp->mss));
+	if (tcp->fast_open)
 		hap_yaml_text(yaml, "fast_open", "true");
 	hap_yaml_close(yaml);
 }

@@ -157,6 +157,19 @@ static const char *name_of(struct hap_listeners *listeners, const struct hap_sec
 	return name;
 }
 
+static void write_socket_options(const struct hap_listeners *listeners,
+				 const struct hap_section *section, const struct hap_bind *bind)
+{
+	struct hap_tcp tcp = {
+		.probes = section->client_probes,
+		.user_timeout = bind->user_timeout,
+		.mss = bind->mss,
+		.fast_open = bind->fast_open,
+	};
+
+	hap_write_tcp(listeners->hap, listeners->yaml, &tcp);
+}
+
 static bool write_listener(struct hap_listeners *listeners, const struct hap_section *section,
 			   const struct hap_bind *bind)
 {
@@ -177,8 +190,7 @@ static bool write_listener(struct hap_listeners *listeners, const struct hap_sec
 	if (bind->address.is_unix)
 		write_unix(listeners, bind);
 	else
-		hap_write_tcp(listeners->hap, yaml, section->client_probes, bind->user_timeout,
-			      bind->fast_open);
+		write_socket_options(listeners, section, bind);
 	hap_yaml_item_end(yaml);
 	return true;
 }

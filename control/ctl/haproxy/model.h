@@ -78,6 +78,7 @@ struct hap_bind {
 	bool fast_open;
 	struct hap_value maxconn;
 	struct hap_value user_timeout;
+	struct hap_value mss;
 };
 
 struct hap_server {

@@ -338,9 +338,13 @@ static void write_targets(const struct hap_pool *pool)
 
 static void write_socket_options(const struct hap_pool *pool)
 {
-	hap_write_tcp(pool->hap, pool->yaml, pool->section->server_probes,
-		      hap_pool_common(pool, AT(user_timeout), "tcp-ut", false),
-		      any(pool, AT(fast_open)));
+	struct hap_tcp tcp = {
+		.probes = pool->section->server_probes,
+		.user_timeout = hap_pool_common(pool, AT(user_timeout), "tcp-ut", false),
+		.fast_open = any(pool, AT(fast_open)),
+	};
+
+	hap_write_tcp(pool->hap, pool->yaml, &tcp);
 }
 
 bool hap_write_pool(struct hap *hap, struct hap_section *section, struct hap_names *names,

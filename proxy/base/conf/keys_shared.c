@@ -57,7 +57,8 @@ static const struct schema_key keepalive_keys[] = {
 static const struct schema_map keepalive_map = {
 	.noun = "keepalive", .keys = keepalive_keys, .count = ARRAY_SIZE(keepalive_keys)};
 
-/* Buffers end at INT_MAX / 2, because the kernel doubles what it is given (socket(7)). */
+/* Buffers end at INT_MAX / 2, because the kernel doubles what it is given (socket(7)); `mss` is
+ * bounded by TCP_MIN_MSS and MAX_TCP_WINDOW of include/net/tcp.h. */
 #define TCP_KEYS                                                                                   \
 	{.name = "keepalive",                                                                      \
 	 .kind = SCHEMA_MAP,                                                                       \
@@ -84,6 +85,13 @@ static const struct schema_map keepalive_map = {
 		 .min = 4 * KIB,                                                                   \
 		 .max = GIB - 1,                                                                   \
 		 .doc = "SO_RCVBUF"},                                                              \
+		{.name = "mss",                                                                    \
+		 .kind = SCHEMA_INTEGER,                                                           \
+		 .word = "auto",                                                                   \
+		 .fallback = "auto",                                                               \
+		 .min = 88,                                                                        \
+		 .max = 32767,                                                                     \
+		 .doc = "bytes that peers are told to put into one segment at most"},              \
 	{                                                                                          \
 		.name = "congestion", .kind = SCHEMA_NAME, .max = 15,                              \
 		.doc = "congestion control, e.g. bbr; if not given the kernel's default, but "     \
