@@ -23,7 +23,8 @@ static void write_verdicts(struct exposition *out, const struct admin_ops *ops,
 			if (!packets && dry)
 				continue;
 			exposition_sample(out, "");
-			exposition_label(out, "listener", listener ? listener : "");
+			if (listener)
+				exposition_label(out, "listener", listener);
 			exposition_label(out, "verdict", admission_verdict_names[i]);
 			exposition_label(out, "dry_run", dry ? "true" : "false");
 			exposition_integer(out, packets);

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator does to sessions that the kernel carries, and what the configuration asks."""
 
+import json
 import os
 import signal
 import socket
 from pathlib import Path
 
 import pytest
-from harness.metrics import scrape
+from harness.metrics import assert_known, of_fast_path, scrape
 from harness.peers import Listener, echo, fill_all, read_all, read_exactly, read_until_reset
 from harness.sluice import PATIENCE, ROOT
 from harness.spliced import exchange, send
@@ -219,6 +220,25 @@ def test_counts_and_metrics_say_what_became_of_sessions(splice, serve, keep):
     described = (ROOT / "packaging" / "prometheus" / "README.md").read_text()
     for name in seen.types:
         assert f"`{name}`" in described, f"{name} is not described"
+
+
+def test_the_dashboard_asks_for_what_the_fast_path_has(splice, serve, keep):
+    spliced = splice(guard={"interfaces": ["client"]})
+    keep(*spliced.promote(serve(spliced)))
+    keep(spliced.connect())  # nobody has anything to say: a door was passed all the same
+    seen = eventually(
+        lambda: (now := scrape(spliced.admin)).sum("sluice_guard_packets_total") and now,
+        "the guard counts",
+        10 * PATIENCE,
+    )
+    dashboard = json.loads((ROOT / "packaging" / "grafana" / "sluice.json").read_text())
+    asked = [
+        panel["title"]
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", [])
+        if assert_known(seen, target["expr"], panel["title"], of_fast_path)
+    ]
+    assert len(asked) >= 10 and "At the door, by verdict" in asked
 
 
 # ---- privileges ----

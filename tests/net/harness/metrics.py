@@ -9,11 +9,12 @@ from .sluice import ROOT
 from .tools import need
 from .wait import eventually
 
-_SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$')
-_LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+_SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$')
+_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
 PACKAGING = ROOT / "packaging"
 OF_CONTROL = "sluice_control_"  # the other metrics are the proxy's
+OF_FAST_PATH = ("sluice_offload_", "sluice_guard_")
 
 moved = set()  # counters that some test has said it moves
 
@@ -97,6 +98,15 @@ def promtool(*args, stdin=None):
 
 def of_proxy(name):
     return not name.startswith(OF_CONTROL)
+
+
+def of_fast_path(name):
+    """Of what the kernel does for the proxy, which is not in every scrape; see tests/kernel."""
+    return name.startswith(OF_FAST_PATH)
+
+
+def of_relay(name):
+    return of_proxy(name) and not of_fast_path(name)
 
 
 def of_control(name):
