@@ -52,24 +52,28 @@ static int walk(struct pool_view *pool, enum tier tier, const struct balance_que
 }
 
 /* Whoever has no slot for us (another worker was faster, or it is too soon for its connect rate) is
- * left out of this choice, not of the session's further ones. */
+ * left out of this choice, not of the session's further ones. Who was closed since he was named is
+ * not full: he may be all that this view knows, while a reload swaps him away. */
 static int reserve_in(struct pool_view *pool, enum tier tier, const struct balance_query *query)
 {
 	struct balance_query left = *query;
+	bool full = false;
 	int index;
 
 	pool->picks[tier]++;
-	for (;;) {
-		index = pick_member(pool, tier, &left);
-		if (index < 0)
-			break;
-		if (target_reserve(pool->pool->targets[index]))
+	while ((index = pick_member(pool, tier, &left)) >= 0) {
+		bool open = target_is_welcoming(pool->pool->targets[index]);
+
+		if (open && target_reserve_anyway(pool->pool->targets[index]))
 			return index;
+		full |= open;
 		if (left.tried_count == BALANCE_TRIED_MAX)
 			return walk(pool, tier, query);
 		left.tried[left.tried_count++] = (uint32_t)index;
 	}
-	return left.tried_count > query->tried_count ? BALANCE_FULL : index;
+	if (left.tried_count == query->tried_count)
+		return index;
+	return full ? BALANCE_FULL : BALANCE_DRAINING;
 }
 
 static enum tier first_tier(struct pool_view *pool)

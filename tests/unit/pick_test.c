@@ -3,6 +3,7 @@
  * Choosing among all of a pool's targets: which tier is asked, what ramping members get, what is
  * left when targets are full or closed, and who is served first.
  */
+/* link: -Wl,--wrap=balance_pick */
 #include "proxy/view.h"
 #include "tests/unit/plan_rig.h"
 
@@ -73,6 +74,32 @@ static void spread(int sessions, int ret_counts[PLAN_MEMBERS])
 		ret_counts[index]++;
 	}
 }
+
+int __real_balance_pick(struct balance_cursor *cursor, const struct balance_query *query);
+int __wrap_balance_pick(struct balance_cursor *cursor, const struct balance_query *query);
+
+static struct target *closing; /* as soon as anybody is named */
+
+int __wrap_balance_pick(struct balance_cursor *cursor, const struct balance_query *query)
+{
+	int index = __real_balance_pick(cursor, query);
+
+	if (index >= 0 && closing)
+		atomic_store(&closing->closed, true);
+	return index;
+}
+
+/* A reload closes what it takes away; until the next view comes, that is all there is. */
+START_TEST(who_closes_while_he_is_chosen_is_not_full)
+{
+	open_pool("", "\"10.0.0.1:80\"");
+	closing = pool->pool->targets[0];
+	ck_assert_int_eq(reserve(), 0);
+	target_release(closing);
+	closing = NULL;
+	close_pool();
+}
+END_TEST
 
 START_TEST(backup_takes_what_the_primary_targets_have_no_slot_for)
 {
@@ -358,6 +385,7 @@ int main(void)
 		what_was_saved_up_is_bounded,
 		reasons_for_nobody_say_what_could_be_done,
 		full_pool_is_full_whatever_its_targets_have,
+		who_closes_while_he_is_chosen_is_not_full,
 		closed_targets_are_used_only_while_nobody_else_is_known,
 		target_that_is_ahead_of_its_rate_is_passed_by,
 		one_of_many_that_is_due_is_found_whatever_the_algorithm_names,
