@@ -8,23 +8,21 @@ waits until it is there again: ten microseconds or a thousand, as the host's oth
 With a few connections that, and nothing else, would be measured.
 """
 import struct
+import sys
 
 LATENCY = "/dev/cpu_dma_latency"
 
 
 class Awake:
-    """From its making until close(). `works`: there is such a file, and it may be written."""
+    """From its making until close(); where that cannot be had, it is said."""
 
     def __init__(self):
         try:
             self.file = open(LATENCY, "wb", buffering=0)
             self.file.write(struct.pack("i", 0))
-        except OSError:
+        except OSError as error:
             self.file = None
-
-    @property
-    def works(self):
-        return self.file is not None
+            print(f"bench: CPUs may fall asleep meanwhile: {error}", file=sys.stderr)
 
     def close(self):
         """CPUs may sleep again."""
