@@ -316,12 +316,27 @@ struct guard_interface {
 #define JOINT_WAITING 1024
 #define JOINT_QUEUED  (12 * 1024 * 1024)
 
-/* And above these the gate falls at once. */
+/* Above these the socket that receives takes no more until the gates have fallen: its peer's
+ * segments are dropped before they are acknowledged, and sent again. */
+#define JOINT_BRAKE         (16 * 1024 * 1024)
+#define JOINT_BRAKE_WAITING 8192
+
+/* And above these, if a window was offered that is larger than what lies between, the gate falls at
+ * once. */
 #define JOINT_HARD_LIMIT   (24 * 1024 * 1024)
 #define JOINT_HARD_WAITING 12288
 
-/* Bytes beyond its receive buffer that a socket whose gate fell may have unread. */
+/* Bytes beyond its receive buffer that a socket whose gate fell at once may have unread. */
 #define JOINT_UNREAD (64 * 1024 * 1024)
+
+/* Why bytes had to be dropped, so that neither leg may end well any more. */
+enum joint_loss {
+	JOINT_KEPT,
+	JOINT_GAP,       /* some before these never reached the program */
+	JOINT_UNTRIMMED, /* what is not due could not be taken off: no memory */
+	JOINT_OVERFULL,  /* more than JOINT_UNREAD: who writes, or who reads, had no CPU */
+	JOINT_LOSSES,
+};
 
 /* One way, from the socket it is named after to the other one. Set up by user space before either
  * socket is in a map; from then on the program's alone, but for `gated`. */
@@ -329,16 +344,18 @@ struct joint_way {
 	__u64 passed;  /* bytes handed on */
 	__u64 last_ns; /* bpf_ktime_get_ns() of the last of them */
 	__u32 base;    /* the other socket's write_seq before the first of them */
-	__u32 based;
+	__u16 based;
+	__u16 begun; /* `next` is known */
 	__u32 gated; /* for good: what arrives now is read by user space, `passed` is final */
 	__u32 serial;
-	__u32 lost;           /* bytes had to be dropped: neither leg may end well any more */
+	__u32 lost;           /* enum joint_loss */
 	__u32 pressed;        /* the gate is to fall */
 	__u32 next;           /* the sequence number that is due on the socket that receives */
-	__u32 begun;          /* `next` is known */
 	__u32 mark;           /* where `passed` stood */
 	__u32 waiting;        /* buffers handed on since then */
 	__u32 waiting_before; /* and those before it that may not be written */
+	__u32 unread;         /* bytes, when it was lost */
+	__u32 braked;         /* takes no more until it is gated */
 } __attribute__((aligned(64)));
 
 /* The gate fell, or is to fall. */

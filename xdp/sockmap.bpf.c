@@ -22,10 +22,15 @@
  * window there, and is charged to the socket by the kernel's thread, which does not lock it: what
  * is charged meanwhile may be lost from its accounts, of which the kernel complains when the socket
  * goes (Linux 6.18). So user space first closes the windows of both sockets, waits until nothing is
- * queued, and lets both gates fall at once. Above JOINT_HARD_LIMIT the program cannot wait for
- * that. A send buffer has room for all of it, so that nothing waits there for a peer. Should it
- * wait all the same (no memory, or no CPU for the kernel's thread), there is an end to what may be
- * unread: then the joint is lost, and has to be reset.
+ * queued, and lets both gates fall at once. A send buffer has room for all of it, so that nothing
+ * waits there for a peer.
+ *
+ * On a machine whose CPUs are busy both the kernel's thread and user space come late, and a peer on
+ * the same machine sends a gigabyte in that time. A verdict cannot refuse what TCP has taken and
+ * acknowledged, but a socket's filter is asked before: above JOINT_BRAKE it drops what comes, as a
+ * full queue on the way would. Should more come all the same (a window of many megabytes may be
+ * under way), the gate falls without waiting, and there is an end to what may be unread: then the
+ * joint is lost, and has to be reset.
  */
 #include <linux/bpf.h>
 
@@ -121,11 +126,15 @@ static __always_inline void drop_gate(struct joint_way *way, __u32 index)
 	tell(way, index);
 }
 
-static __always_inline void lose(struct joint_way *way, __u32 index)
+static __always_inline void lose(struct __sk_buff *skb, struct joint_way *way, __u32 index,
+				 enum joint_loss why)
 {
+	struct tcp_sock *tcp = own(skb);
+
 	if (way->lost)
 		return;
-	way->lost = 1;
+	way->unread = tcp ? tcp->rcv_nxt - tcp->copied_seq : 0;
+	way->lost = why;
 	drop_gate(way, index);
 }
 
@@ -154,8 +163,7 @@ static long trim_some(__u32 turn, void *context)
 	return 0;
 }
 
-/* False: it cannot be, or something is missing before this. */
-static __always_inline int trim(struct __sk_buff *skb, struct joint_way *way)
+static __always_inline enum joint_loss trim(struct __sk_buff *skb, struct joint_way *way)
 {
 	struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
 	const struct tcp_skb_cb *place = (const void *)kernel->cb;
@@ -166,17 +174,17 @@ static __always_inline int trim(struct __sk_buff *skb, struct joint_way *way)
 		struct tcp_sock *tcp = own(skb);
 
 		if (!tcp)
-			return 0;
+			return JOINT_GAP;
 		way->next = tcp->copied_seq;
 		way->begun = 1;
 	}
 	trimming.left = way->next - begins;
 	if (trimming.left >= len)
-		return 0;
+		return JOINT_GAP;
 	way->next = begins + len;
 	if (trimming.left)
 		bpf_loop(len / TRIM_STEP + 1, trim_some, &trimming, 0);
-	return !trimming.left && !trimming.failed;
+	return trimming.left || trimming.failed ? JOINT_UNTRIMMED : JOINT_KEPT;
 }
 
 /* --- limits --- */
@@ -194,7 +202,7 @@ static __always_inline int pass_up(struct __sk_buff *skb, struct joint_way *way,
 {
 	if (!way->lost && !is_overfull(skb))
 		return SK_PASS;
-	lose(way, index);
+	lose(skb, way, index, JOINT_OVERFULL);
 	return SK_DROP;
 }
 
@@ -236,6 +244,8 @@ static __always_inline int may_hand_on(struct joint_way *way, const struct joint
 	waiting = count_waiting(way, to.end);
 	if (under_way > JOINT_LIMIT || waiting > JOINT_WAITING || to.queued > JOINT_QUEUED)
 		press(way, index);
+	if (under_way > JOINT_BRAKE || waiting > JOINT_BRAKE_WAITING)
+		way->braked = 1;
 	return under_way <= JOINT_HARD_LIMIT && waiting <= JOINT_HARD_WAITING;
 }
 
@@ -256,8 +266,12 @@ int joint_verdict(struct __sk_buff *skb)
 	back = bpf_map_lookup_elem(&joint_ways, &other);
 	if (!way || !back)
 		return SK_PASS;
-	if (!way->lost && !trim(skb, way))
-		lose(way, *index);
+	if (!way->lost) {
+		enum joint_loss loss = trim(skb, way);
+
+		if (loss != JOINT_KEPT)
+			lose(skb, way, *index, loss);
+	}
 	if (way->gated)
 		return pass_up(skb, way, *index);
 	if (!may_hand_on(way, back, cookie, *index)) {
@@ -268,4 +282,27 @@ int joint_verdict(struct __sk_buff *skb)
 	way->waiting++;
 	way->last_ns = bpf_ktime_get_ns();
 	return bpf_sk_redirect_hash(skb, &joint_targets, &cookie, 0);
+}
+
+/* --- the brake --- */
+
+#define DATA_OFFSET_AT                                                                             \
+	12 /* in a TCP header, which is where the kernel shows it from (RFC 9293, 3.1) */
+#define DROP 0
+#define KEEP (~0)
+
+/* A socket's filter: how many bytes of a segment are kept. Who has pressed is gated soon, so
+ * nothing is dropped for long. */
+SEC("socket")
+int joint_brake(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 *index = bpf_map_lookup_elem(&joint_index, &cookie);
+	const struct joint_way *way = index ? bpf_map_lookup_elem(&joint_ways, index) : NULL;
+	__u8 offset;
+
+	if (!way || !way->braked || way->gated ||
+	    bpf_skb_load_bytes(skb, DATA_OFFSET_AT, &offset, sizeof(offset)))
+		return KEEP;
+	return skb->len > (__u32)(offset >> 4) * 4 ? DROP : KEEP;
 }

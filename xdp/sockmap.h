@@ -8,7 +8,8 @@
  *
  *   sockmap_join() -> bytes move in the kernel; sockmap_look() for the figures
  *     a FIN arrives on a leg -> sockmap_is_through() ? shutdown(2) of the other : ask again soon
- *     a way presses          -> sockmap_settle() ? both are gated : ask again soon
+ *     a way presses          -> sockmap_settle() ? both are gated : ask again soon; if that is
+ *                               late, its peer's segments are dropped until then
  *     a way is gated         -> sockmap_is_written() ? sockmap_take_over(), and relay that way
  *                               from now on : ask again soon
  *   -> close(2) both, which takes them out of the maps -> sockmap_part()
@@ -19,7 +20,7 @@
  *
  * Failure modes: joining is refused, and the sockets are as they were, but for the size of their
  * send buffers. A backend that finishes in the middle of it leaves its way gated from the start. A
- * kernel without memory may lose bytes of a gated way, which it says.
+ * kernel without memory may lose bytes of a way, which it says (enum joint_loss).
  *
  * Threads: one owner calls everything, but what takes no struct sockmap, and sockmap_look(),
  * sockmap_settle() and sockmap_is_written(), which whoever owns the sockets calls.
@@ -43,12 +44,16 @@ struct sockmap_joint {
 };
 
 struct sockmap_view {
-	uint64_t passed;  /* bytes handed on by the kernel, this way */
-	uint64_t last_ns; /* CLOCK_MONOTONIC of the last of them; 0: none yet */
-	bool pressed;     /* too much is under way: sockmap_settle() */
-	bool gated;       /* `passed` is final */
-	bool lost;        /* the kernel dropped bytes: reset both */
+	uint64_t passed;      /* bytes handed on by the kernel, this way */
+	uint64_t last_ns;     /* CLOCK_MONOTONIC of the last of them; 0: none yet */
+	bool pressed;         /* too much is under way: sockmap_settle() */
+	bool gated;           /* `passed` is final */
+	enum joint_loss lost; /* not JOINT_KEPT: bytes were dropped, reset both */
+	uint32_t unread;      /* what waited for user space then, bytes */
 };
+
+/* What became of the bytes, for people. */
+extern const char *const sockmap_losses[JOINT_LOSSES];
 
 /* Whether a kernel of this release (uname -r) is known to keep every byte; those that may be are
  * left to sockmap_test(). 0, or -ENOTSUP with a sentence. */

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/log.h"
 #include "proxy/offload.h"
 #include "proxy/session/internal.h"
 #include "proxy/session/offload.h"
@@ -172,6 +173,19 @@ static void finish(struct session *session, bool to_backend)
 	relay_of(session, to_backend)->state = RELAY_DRAINING;
 }
 
+/* The kernel dropped bytes of this way. */
+static void fail(struct session *session, bool to_backend, const struct sockmap_view *view)
+{
+	static struct log_limit limit;
+	char client[ADDR_TEXT];
+
+	log_limited(&limit, LOG_WARN, "sockmap_lost",
+		    "client=%s to=%s passed=%llu unread=%u error=\"%s\"",
+		    addr_format(&session->client.peer, client), to_backend ? "backend" : "client",
+		    (unsigned long long)view->passed, view->unread, sockmap_losses[view->lost]);
+	from_of(session, to_backend)->error = ENOMEM;
+}
+
 /* A way presses: it has to be gated. `view` is of it. */
 static void settle(struct session *session, unsigned way, struct sockmap_view *view)
 {
@@ -195,7 +209,7 @@ bool session_is_carried(struct session *session, bool to_backend)
 		return true; /* the keeper is at it */
 	offload_joint_look(joint, way, &view);
 	if (view.lost && !from->error)
-		from->error = ENOMEM;
+		fail(session, to_backend, &view);
 	if (is_ours(session, to_backend)) {
 		count_whole(session, to_backend);
 		return false;

@@ -27,4 +27,5 @@ struct sockmap {
 	int targets_fd;
 	int sources_fd;
 	int index_fd;
+	int brake_fd;
 };

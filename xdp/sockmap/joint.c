@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Joins sockets. Happy path: both as targets, then both as sources, then a kick for what had
- * arrived before, which the kernel would leave lying until the next packet: SO_RCVLOWAT looks at
- * the receive queue anew.
+ * Joins sockets. Happy path: a brake on both, both as targets, then both as sources, then a kick
+ * for what had arrived before, which the kernel would leave lying until the next packet:
+ * SO_RCVLOWAT looks at the receive queue anew.
  *
  * What was received and written is reckoned from struct tcp_info, from where it stood when nothing
  * was in anybody's hands. Failure modes: figures that move while they are read (asked again, a few
@@ -25,6 +25,13 @@
 #define STEADY_TRIES 16
 #define QUIET_US     200
 #define SEND_BUFFER  (JOINT_QUEUED + 2 * JOINT_HARD_LIMIT) /* it counts what bytes take up */
+
+const char *const sockmap_losses[] = {
+	[JOINT_KEPT] = "nothing is lost",
+	[JOINT_GAP] = "some were taken from under the program",
+	[JOINT_UNTRIMMED] = "no memory",
+	[JOINT_OVERFULL] = "too much was unread, for want of CPU",
+};
 
 /* --- figures of a socket --- */
 
@@ -95,7 +102,8 @@ void sockmap_look(const struct sockmap *map, const struct sockmap_joint *joint, 
 
 	ret_view->pressed = __atomic_load_n(&at->pressed, __ATOMIC_RELAXED) != 0;
 	ret_view->gated = __atomic_load_n(&at->gated, __ATOMIC_ACQUIRE) != 0;
-	ret_view->lost = __atomic_load_n(&at->lost, __ATOMIC_RELAXED) != 0;
+	ret_view->lost = (enum joint_loss)__atomic_load_n(&at->lost, __ATOMIC_RELAXED);
+	ret_view->unread = __atomic_load_n(&at->unread, __ATOMIC_RELAXED);
 	ret_view->passed = __atomic_load_n(&at->passed, __ATOMIC_ACQUIRE);
 	ret_view->last_ns = __atomic_load_n(&at->last_ns, __ATOMIC_RELAXED);
 }
@@ -116,6 +124,20 @@ bool sockmap_is_through(const struct sockmap *map, const struct sockmap_joint *j
 
 	return written(joint, !way, to_fd) >= received &&
 	       sockmap_is_written(map, joint, way, to_fd);
+}
+
+static int fit_brake(const struct sockmap *map, int fd)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &map->brake_fd, sizeof(map->brake_fd))
+		       ? -errno
+		       : 0;
+}
+
+static void take_brake_off(int fd)
+{
+	const int unused = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_DETACH_BPF, &unused, sizeof(unused));
 }
 
 /* As small as can be: less than a segment, so it opens by probes. */
@@ -144,6 +166,7 @@ void sockmap_take_over(int from_fd, int to_fd)
 {
 	const int most = INT_MAX;
 
+	take_brake_off(from_fd);
 	setsockopt(from_fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &most, sizeof(most));
 	empty_room(to_fd);
 }
@@ -248,10 +271,12 @@ void sockmap_part(struct sockmap *map, const struct sockmap_joint *joint)
 }
 
 /* No verdict has run: as targets alone they can be taken out again. */
-static void undo(struct sockmap *map, const struct sockmap_joint *joint)
+static void undo(struct sockmap *map, const struct sockmap_joint *joint, const int fds[2])
 {
-	for (unsigned way = 0; way < 2; way++)
+	for (unsigned way = 0; way < 2; way++) {
 		bpf_map_delete_elem(map->targets_fd, &joint->cookies[way]);
+		take_brake_off(fds[way]);
+	}
 	sockmap_part(map, joint);
 }
 
@@ -265,14 +290,17 @@ int sockmap_join(struct sockmap *map, const int fds[2], struct sockmap_joint *re
 		err = take_slot(map, &joint);
 	if (err)
 		return err;
-	for (unsigned leg = 0; leg < 2 && !err; leg++)
+	for (unsigned leg = 0; leg < 2 && !err; leg++) {
 		err = make_room(fds[leg]);
+		if (!err)
+			err = fit_brake(map, fds[leg]);
+	}
 	for (unsigned way = 0; way < 2 && !err; way++)
 		err = put_socket(map->targets_fd, &joint.cookies[way], fds[!way]);
 	if (!err)
 		err = put_socket(map->sources_fd, &joint.cookies[0], fds[0]);
 	if (err) {
-		undo(map, &joint);
+		undo(map, &joint, fds);
 		return err;
 	}
 	/* From here on bytes may be on their way. */

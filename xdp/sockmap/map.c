@@ -66,6 +66,7 @@ static int attach(struct sockmap *map)
 	map->targets_fd = bpf_map__fd(map->skeleton->maps.joint_targets);
 	map->sources_fd = bpf_map__fd(map->skeleton->maps.joint_sources);
 	map->index_fd = bpf_map__fd(map->skeleton->maps.joint_index);
+	map->brake_fd = bpf_program__fd(map->skeleton->progs.joint_brake);
 	map->events = ring_buffer__new(bpf_map__fd(map->skeleton->maps.joint_events), on_record,
 				       map, NULL);
 	if (!map->events)
