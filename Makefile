@@ -58,7 +58,7 @@ CTL_OBJ  := $(CTL_SRC:%.c=$(BUILD)/%.o)
 CON_OBJ  := $(CON_SRC:%.c=$(BUILD)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c,$(wildcard tests/lib/*.c)))
+TOOLS    := $(patsubst tests/lib/%.c,$(BUILD)/lib/%,$(filter-out %/fault.c %/hasten.c %/delay.c %/filters.c,$(wildcard tests/lib/*.c)))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run test check-all check net kernel aws deb rpm ship image test-kernels guest-bits replay readme bench bench-fast soak screenshot asan tsan fuzz fuzzers lint format \
@@ -83,7 +83,7 @@ net: all $(BUILD)/fault/sluice $(TOOLS) | $(BUILD)/.deps-net ## real connections
 		$(PYTEST) -n 4 --dist loadfile -m "not soak and not alone" tests/net || failed=1; \
 		$(PYTEST) -m "alone and not soak" tests/net || failed=1; exit $$failed
 
-kernel: all $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
+kernel: all $(BUILD)/delay/sluice $(BUILD)/filters/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the kernel's fast path between real peers; needs root
 	@if [ "$$(id -u)" -eq 0 ]; then \
 		export SLUICE_PATIENCE=3 $(TEST_ENV); $(PYTEST) -n 3 -m "not soak" tests/kernel; \
 	else \
@@ -99,7 +99,7 @@ ship: all $(TOOLS) | $(addprefix $(BUILD)/.deps-,net ship deb rpm) ## what is sh
 
 # What qemu-user leaves out on arm64, and the programs of the fast path, run on each of those kernels.
 GUEST_UNIT := $(addsuffix _test,dial holder listener netlink relay sandbox session_closing session_timing \
-                xdp_flow xdp_guard xdp_guard_cookie xdp_program_egress xdp_program_mutation \
+                xdp_clsact xdp_flow xdp_guard xdp_guard_cookie xdp_program_egress xdp_program_mutation \
                 xdp_program_path xdp_program_rewrite xdp_program_verdict xdp_sockmap)
 GUEST_BITS  = sluice sluicectl lib/pump lib/pingpong $(GUEST_UNIT:%=unit/%)
 guest-bits: $(GUEST_BITS:%=$(BUILD)/%)
@@ -118,7 +118,7 @@ screenshot: all | $(BUILD)/.deps-net ## packaging/dashboard.png anew, from a rea
 	@mkdir -p packaging
 	@$(TEST_ENV) $(PYTHON) -B tests/net/screenshot packaging/dashboard.png
 
-soak: all $(BUILD)/fault/sluice $(BUILD)/delay/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the long runs
+soak: all $(BUILD)/fault/sluice $(BUILD)/delay/sluice $(BUILD)/filters/sluice $(TOOLS) | $(BUILD)/.deps-net $(BUILD)/.deps-kernel ## the long runs
 	@failed=0; export SOAK=1 $(TEST_ENV); \
 		$(PYTEST) -m soak tests/net || failed=1; \
 		$(PYTEST) -m soak tests/kernel || failed=1; exit $$failed
@@ -193,6 +193,7 @@ TEST_ENV  = SLUICE_BIN="$(abspath $(BUILD)/sluice)" SLUICE_LIB="$(abspath $(BUIL
             SLUICE_CONTROL_BIN="$(abspath $(BUILD)/sluice-control)" \
             SLUICE_HASTEN_BIN="$(abspath $(BUILD)/hasten/sluice-control)" \
             SLUICE_DELAY_BIN="$(abspath $(BUILD)/delay/sluice)" \
+            SLUICE_FILTERS_BIN="$(abspath $(BUILD)/filters/sluice)" \
             SLUICE_FAULT_BIN="$(abspath $(BUILD)/fault/sluice)" PYTHONPATH=tests/lib \
             BENCH_BIN="$(abspath $(BUILD)/bench)" UNIT_WRAP="$(strip $(UNRANDOM) $(QEMU_$(ARCH)))" \
             $(if $(ARCH),SLUICE_EMULATED="$(QEMU_$(ARCH))" SLUICE_SECCOMP=off SLUICE_PATIENCE=10) \
@@ -216,6 +217,12 @@ $(BUILD)/delay/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/delay.o $(BUILD)/libsluice
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(DELAYS:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+
+# The same objects, as if the kernel had no tcx; tests/lib/filters.c.
+$(BUILD)/filters/sluice: $(MAIN_OBJ) $(BUILD)/tests/lib/filters.o $(BUILD)/libsluice.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -Wl,--wrap=syscall -o $@ $^ $(LIBS)
 
 $(BUILD)/libsluice.a: $(LIB_OBJ) $(XDP_OBJ)
 	$(call say,AR,$@)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from harness import proxyproto
 from harness.peers import echo, read_all, read_exactly, read_until_reset, reset
+from harness.sluice import BINARY
 from harness.spliced import exchange, is_reset
 from harness.survivors import Crowd, Dynasty, PinRoom, Stream, goes_on
 from harness.wait import eventually
@@ -20,6 +21,9 @@ MB = 1_000_000
 NOBODY = (65534, 65534)
 LIVES = 10  # of each dynasty
 FIRST = 1000  # bytes each way that Spliced.promote() moves
+FILTERED = Path(os.environ.get("SLUICE_FILTERS_BIN", BINARY.parent / "filters" / "sluice"))
+# Before Linux 6.6 programs are filters, which outlive their process by themselves.
+HOOKS = pytest.mark.parametrize("binary", (BINARY, FILTERED), ids=("links", "filters"))
 
 
 @pytest.fixture
@@ -93,9 +97,10 @@ def test_what_a_proxy_header_said_is_logged_by_a_successor(dynasty, serve, keep)
     line.stop()
 
 
-def test_what_another_version_left_ends_and_is_told(dynasty, serve, keep):
+@HOOKS
+def test_what_another_version_left_ends_and_is_told(dynasty, serve, keep, binary):
     """Its maps have another layout: nobody can count or end what runs by them."""
-    line = dynasty()
+    line = dynasty(binary=binary)
     server = serve(line)
     client, backend = keep(*line.promote(server))
     line.crash()
@@ -237,8 +242,9 @@ def test_the_ports_of_one_that_was_over_before_are_anybodys(dynasty, serve):
     line.stop()
 
 
-def test_a_successor_begins_its_own_while_the_old_keeps_its_own(dynasty, serve):
-    line = dynasty(drain_timeout="20s")
+@HOOKS
+def test_a_successor_begins_its_own_while_the_old_keeps_its_own(dynasty, serve, binary):
+    line = dynasty(drain_timeout="20s", binary=binary)
     server = serve(line)
     old = line.promote(server)
     before = line.proxy
@@ -308,8 +314,9 @@ def test_a_thousand_are_adopted(dynasty, serve):
             sock.close()
 
 
-def test_the_flows_of_two_that_died_go_on_in_one(dynasty, serve):
-    line = dynasty(drain_timeout="30s")
+@HOOKS
+def test_the_flows_of_two_that_died_go_on_in_one(dynasty, serve, binary):
+    line = dynasty(drain_timeout="30s", binary=binary)
     server = serve(line)
     old = line.promote(server)
     first = line.proxy

@@ -12,7 +12,9 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "xdp/flow/attach.h"
 #include "xdp/flow/internal.h"
 
 /* --- slots --- */
@@ -102,6 +104,27 @@ void flow_take_over_links(struct flow_engine *engine, const char *path)
 		}
 	if (dir)
 		closedir(dir);
+}
+
+void flow_remove_filters(const char *path)
+{
+	struct flow_interface interface;
+	const struct dirent *entry;
+	char map[320];
+	DIR *dir;
+	int fd;
+
+	snprintf(map, sizeof(map), "%s/flows", path);
+	fd = bpf_obj_get(map);
+	if (fd < 0)
+		return;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (read_name(entry->d_name, &interface))
+			attach_remove_filters(interface.ifindex, attach_handle(fd, true));
+	if (dir)
+		closedir(dir);
+	close(fd);
 }
 
 int flow_adopt(struct flow_engine *engine,

@@ -3,8 +3,9 @@
  * Hooks: tcx links where the kernel has them (6.6), else filters of a clsact qdisc; XDP links; and
  * the link to our cgroup, through which sockets are looked at.
  *
- * A link dies with its last reference, so it is pinned if it should outlive us; a filter of clsact
- * stays by itself. libbpf 1.1 has no call for tcx, hence the raw bpf(2).
+ * A link dies with its last reference, so it is pinned if it should outlive us. A filter of clsact
+ * stays by itself, until somebody removes it; its program is pinned in place of the link, to say
+ * where it is. libbpf 1.1 has no call for tcx, hence the raw bpf(2).
  */
 #include "xdp/flow/attach.h"
 #include <linux/bpf.h>
@@ -21,13 +22,14 @@
 
 #include "flow.skel.h"
 #include "xdp/flow/internal.h"
+#include "xdp/quiet.h"
 
 /* include/uapi/linux/bpf.h of 6.6 */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS  47
 
-#define FILTER_HANDLE   1
 #define FILTER_PRIORITY 0x534c
+#define UNPINNED_HANDLE 1 /* so whoever comes next replaces what nobody could find */
 
 /* --- the cgroup --- */
 
@@ -125,7 +127,8 @@ static int create(int program, unsigned ifindex, int attach_type, unsigned flags
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* A link that somebody before us pinned, if it is still attached, with our program in it. */
+/* A link that somebody before us pinned, if it is one and still attached, with our program in it.
+ */
 static int take_over(const char *path, int program)
 {
 	int fd = bpf_obj_get(path);
@@ -134,7 +137,7 @@ static int take_over(const char *path, int program)
 		return -errno;
 	if (!bpf_link_update(fd, program, NULL))
 		return fd;
-	close(fd); /* its interface is gone */
+	close(fd); /* its interface is gone, or there was a filter */
 	unlink(path);
 	return -ENOENT;
 }
@@ -160,27 +163,59 @@ static int link_program(struct flow_engine *engine, const struct flow_port *port
 
 /* --- clsact --- */
 
-static int filter(unsigned ifindex, enum bpf_tc_attach_point point, int program)
+/* Several processes may have filters on one interface: each that finds no flow of its own leaves
+ * the packet to the next. They are told apart by the map of flows, which a successor takes over. */
+__u32 attach_handle(int flows_fd, bool pinned)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (!pinned || bpf_obj_get_info_by_fd(flows_fd, &info, &len))
+		return UNPINNED_HANDLE;
+	return info.id;
+}
+
+static int filter(unsigned ifindex, enum bpf_tc_attach_point point, __u32 handle, int program)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
 			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = FILTER_HANDLE,
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = handle,
 			    .priority = FILTER_PRIORITY, .flags = BPF_TC_F_REPLACE);
+	libbpf_print_fn_t before = libbpf_set_print(be_silent); /* of one that was there */
 	int err = bpf_tc_hook_create(&hook);
 
-	if (err && err != -EEXIST)
-		return err;
 	hook.attach_point = point;
-	return bpf_tc_attach(&hook, &opts);
+	if (!err || err == -EEXIST)
+		err = bpf_tc_attach(&hook, &opts);
+	libbpf_set_print(before);
+	return err;
 }
 
-static void unfilter(unsigned ifindex, enum bpf_tc_attach_point point)
+static void unfilter(unsigned ifindex, enum bpf_tc_attach_point point, __u32 handle)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
-			    .priority = FILTER_PRIORITY);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = FILTER_PRIORITY);
+	libbpf_print_fn_t before = libbpf_set_print(be_silent); /* of one that was not */
 
 	bpf_tc_detach(&hook, &opts);
+	libbpf_set_print(before);
+}
+
+void attach_remove_filters(unsigned ifindex, __u32 handle)
+{
+	unfilter(ifindex, BPF_TC_INGRESS, handle);
+	unfilter(ifindex, BPF_TC_EGRESS, handle);
+}
+
+static int filter_and_pin(struct flow_engine *engine, const struct flow_port *port,
+			  const char *side, enum bpf_tc_attach_point point, int program)
+{
+	char path[320];
+	int err = filter(port->interface.ifindex, point, engine->filter_handle, program);
+
+	if (!err && link_path(engine, port, side, path, sizeof(path)) && bpf_obj_pin(program, path))
+		err = -errno;
+	return err;
 }
 
 /* --- one interface --- */
@@ -199,7 +234,8 @@ static int attach_tc_side(struct flow_engine *engine, const struct flow_port *po
 	}
 	if (fd != -EINVAL)
 		return fd;
-	return filter(port->interface.ifindex, ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS, program);
+	return filter_and_pin(engine, port, side, ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS,
+			      program);
 }
 
 static int attach_xdp(struct flow_engine *engine, struct flow_port *port)
@@ -239,10 +275,10 @@ static void drop_link(struct flow_engine *engine, const struct flow_port *port, 
 {
 	char path[320];
 
-	if (*fd < 0)
-		return;
 	if (!leave && link_path(engine, port, side, path, sizeof(path)))
 		unlink(path);
+	if (*fd < 0)
+		return;
 	close(*fd);
 	*fd = -1;
 }
@@ -252,9 +288,9 @@ void detach_port(struct flow_engine *engine, struct flow_port *port, bool leave)
 	bool tc = port->interface.hook == FLOW_HOOK_TC;
 
 	if (!leave && (tc ? port->ingress_fd : port->late_fd) < 0)
-		unfilter(port->interface.ifindex, BPF_TC_INGRESS);
+		unfilter(port->interface.ifindex, BPF_TC_INGRESS, engine->filter_handle);
 	if (!leave && port->egress_fd < 0)
-		unfilter(port->interface.ifindex, BPF_TC_EGRESS);
+		unfilter(port->interface.ifindex, BPF_TC_EGRESS, engine->filter_handle);
 	drop_link(engine, port, "in", &port->ingress_fd, leave);
 	drop_link(engine, port, "late", &port->late_fd, leave);
 	drop_link(engine, port, "out", &port->egress_fd, leave);

@@ -105,6 +105,8 @@ static int map_flows(struct flow_engine *engine)
 	engine->index6_fd = bpf_map__fd(engine->skeleton->maps.flow_index6);
 	engine->notes_fd = bpf_map__fd(engine->skeleton->maps.flow_notes);
 	engine->counters_fd = bpf_map__fd(engine->skeleton->maps.flow_counters);
+	engine->filter_handle = attach_handle(bpf_map__fd(engine->skeleton->maps.flows),
+					      engine->pin_path[0] != '\0');
 	return 0;
 }
 
@@ -307,6 +309,7 @@ void flow_unpin_dir(const char *path)
 
 	if (!dir)
 		return;
+	flow_remove_filters(path);
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(dir), entry->d_name, 0);

@@ -35,6 +35,7 @@ struct flow_engine {
 	struct ring_buffer *events;
 	void (*on_event)(void *context, const struct flow_event *event); /* during flow_events() */
 	void *context;
+	__u32 filter_handle; /* attach_handle() */
 	int pin_dir_fd;
 	char pin_path[256]; /* "": nothing is pinned */
 	bool found;         /* what is pinned was there before us */
@@ -72,5 +73,8 @@ enum flow_found flow_judge_found(const struct flow *pair, int notes_fd, uint32_t
 /* Attach wherever links are pinned in that directory. */
 void flow_take_over_links(struct flow_engine *engine, const char *path);
 
-/* Maps, and links, those of interfaces that are gone as well; then the directory. */
+/* Filters that stand wherever links would be pinned in that directory. */
+void flow_remove_filters(const char *path);
+
+/* Maps, and links and filters, those of interfaces that are gone as well; then the directory. */
 void flow_unpin_dir(const char *path);

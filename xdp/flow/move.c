@@ -136,7 +136,7 @@ int flow_move_in(struct flow_engine *engine, const char *path)
 	for (uint32_t i = 0; i < estate.sessions; i++)
 		if (flow_is_used(&estate.flows[2 * i]))
 			moved += move_one(engine, &estate, 2 * i);
-	/* Theirs drop what is held for as long as they stand there. */
+	/* Theirs drop what is held for as long as they stand there, links or filters. */
 	flow_unpin_dir(estate.path);
 	close_estate(&estate);
 	return moved;

@@ -18,6 +18,7 @@
 #include "guard.skel.h"
 #include "xdp/flow.h"
 #include "xdp/guard/internal.h"
+#include "xdp/quiet.h"
 
 #define SYNCOOKIES "/proc/sys/net/ipv4/tcp_syncookies"
 #define TIMESTAMPS "/proc/sys/net/ipv4/tcp_timestamps"
@@ -125,12 +126,6 @@ static int attach_all(struct guard *guard, const struct guard_conf *conf, char *
 	for (size_t i = 0; i < conf->hook_count && !err; i++)
 		err = hook_attach(guard, &conf->hooks[i], problem, size);
 	return err;
-}
-
-/* libbpf's own words on stderr would stand beside the log's. */
-static int be_silent(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	return 0;
 }
 
 int guard_open(const struct guard_conf *conf, const struct guard_door *doors, size_t count,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .conf import to_yaml
 from .peers import pattern, read_exactly
+from .sluice import BINARY
 from .spliced import Spliced
 from .wait import eventually
 
@@ -57,13 +58,19 @@ class PinRoom:
 class Dynasty(Spliced):
     """A Spliced whose proxy can be killed and followed by another, in one PinRoom."""
 
-    def __init__(self, net, start, directory, room, **options):
-        self.room, self._start = room, start
+    def __init__(self, net, start, directory, room, binary=BINARY, **options):
+        self.room, self._start, self._binary = room, start, binary
         self._numbers = itertools.count()
         super().__init__(net, self._begin, directory, **options)
 
     def _begin(self, config, directory, **options):
-        return self._start(config=config, directory=directory, prefix=self.room.prefix, **options)
+        return self._start(
+            config=config,
+            directory=directory,
+            prefix=self.room.prefix,
+            binary=self._binary,
+            **options,
+        )
 
     def crash(self):
         """SIGKILL, in the middle of whatever it does."""
@@ -74,7 +81,9 @@ class Dynasty(Spliced):
         path = Path(self.directory) / f"next-{next(self._numbers)}.yaml"
         path.write_text(to_yaml(config or self.config))
         with self.net.proxy:
-            self.proxy = self._start("--config", path, *flags, prefix=self.room.prefix)
+            self.proxy = self._start(
+                "--config", path, *flags, prefix=self.room.prefix, binary=self._binary
+            )
         return self.proxy
 
     def _is_clean(self):
