@@ -100,7 +100,7 @@ ship: all $(TOOLS) | $(addprefix $(BUILD)/.deps-,net ship deb rpm) ## what is sh
 # What qemu-user leaves out on arm64, and the programs of the fast path, run on each of those kernels.
 GUEST_UNIT := $(addsuffix _test,dial holder listener netlink relay sandbox session_closing session_timing \
                 xdp_clsact xdp_flow xdp_guard xdp_guard_cookie xdp_program_egress xdp_program_mutation \
-                xdp_program_path xdp_program_rewrite xdp_program_verdict xdp_sockmap)
+                xdp_program_path xdp_program_rewrite xdp_program_verdict xdp_sockmap xdp_sockmap_pressure)
 GUEST_BITS  = sluice sluicectl lib/pump lib/pingpong $(GUEST_UNIT:%=unit/%)
 guest-bits: $(GUEST_BITS:%=$(BUILD)/%)
 test-kernels: | $(BUILD)/.deps-guest ## Debian's kernels from 5.10 on, for amd64 and arm64, in qemu: under 20 minutes
