@@ -21,7 +21,7 @@ LOOPBACK = 1 / 1.05
 IDLE_SHARE = 0.01  # of a CPU: its timers
 CONNECT_LEAST = 0.95
 PROGRAM_NS = {"hit": 120, "miss": 60}  # XDP's; tc's program has no target of its own
-WORTH = {"turns": 8, "bytes": 64 * 1024}  # proxy/session/offload.c
+WORTH = {"turns": 8, "bytes": 256 * 1024}  # proxy/session/fitness.c
 
 
 def _verdict(cell, target, got, limit, at_least, disturbed):
