@@ -205,6 +205,7 @@ def test_a_limit_is_exact_while_targets_change(sluice, backend, tmp_path):
         rig.patch("b", override="drain" if turn % 2 else "none")
         if turn % 4 == 0:
             rig.proxy.reload(rig.config())
+    eventually(lambda: handlers["a"].most >= 3, "so many at once")
     over.set()
     for thread in threads:
         thread.join(30)
