@@ -284,6 +284,8 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsluice.a | $(BUILD)/.deps-c
 	$(Q)$(LINK) $$(sed -n 's|.*/\* link: \(.*\) \*/.*|\1|p' tests/unit/$*.c) -o $@ $^ \
 		$$(pkg-config --libs check) $(LIBS)
 
+$(BUILD)/unit/xdp_clsact_test: $(BUILD)/tests/lib/filters.o
+
 $(BUILD)/unit/ctl_%: $(BUILD)/tests/unit/ctl_%.o $(BUILD)/libsluicectl.a $(BUILD)/libsluice.a | $(BUILD)/.deps-check
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

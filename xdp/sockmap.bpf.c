@@ -286,10 +286,10 @@ int joint_verdict(struct __sk_buff *skb)
 
 /* --- the brake --- */
 
-#define DATA_OFFSET_AT                                                                             \
-	12 /* in a TCP header, which is where the kernel shows it from (RFC 9293, 3.1) */
-#define DROP 0
-#define KEEP (~0)
+/* In a TCP header (RFC 9293, 3.1), which is where the kernel lets a socket's filter begin. */
+#define DATA_OFFSET_AT 12
+#define DROP           0
+#define KEEP           (~0)
 
 /* A socket's filter: how many bytes of a segment are kept. Who has pressed is gated soon, so
  * nothing is dropped for long. */

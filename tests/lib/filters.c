@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A program on a kernel that seems to be older than 6.6: links of tcx, which is what bpf(2) is
- * called for without libbpf, come here through the linker's --wrap, in build/filters/sluice alone,
- * and are refused as such a kernel refuses them. What is left are filters of clsact.
+ * called for without libbpf, come here through the linker's --wrap, in build/filters/sluice and
+ * tests/unit/xdp_clsact_test.c alone, and are refused as such a kernel refuses them. What is left
+ * are filters of clsact.
  */
 #include <linux/bpf.h>
 

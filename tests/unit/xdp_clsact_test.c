@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Filters of clsact, which stand for links before Linux 6.6: whose is whose, and who removes what
- * the dead left. On a loopback and a bpffs that only this test sees.
+ * the dead left. On a loopback and a bpffs that only this test sees, and as if the kernel had no
+ * tcx (tests/lib/filters.c).
  *
  * Needs root. Without it the program says so and fails, as a tool that is missing does.
  */
@@ -11,42 +12,21 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <check.h>
-#include <errno.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "xdp/flow.h"
 #include "xdp/flow/internal.h"
 #include "xdp/quiet.h"
 
-#define TCX_INGRESS 46
-#define TCX_EGRESS  47
-#define PRIORITY    0x534c
+#define PRIORITY 0x534c
 
 static char home[64];
-
-long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
-
-/* As if the kernel had no tcx. */
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-	const union bpf_attr *attr = (const void *)b;
-
-	if (number == SYS_bpf && a == BPF_LINK_CREATE &&
-	    (attr->link_create.attach_type == TCX_INGRESS ||
-	     attr->link_create.attach_type == TCX_EGRESS)) {
-		errno = EINVAL;
-		return -1;
-	}
-	return __real_syscall(number, a, b, c, d, e, f);
-}
 
 static void setup(void)
 {

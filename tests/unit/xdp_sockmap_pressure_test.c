@@ -61,8 +61,6 @@ static void send_until_blocked(unsigned way, uint64_t most)
 	}
 }
 
-/* --- tests --- */
-
 static void drain_by_relay(unsigned way)
 {
 	uint64_t until_us = clock_us() + PATIENCE_US;
@@ -75,6 +73,8 @@ static void drain_by_relay(unsigned way)
 			ck_assert(receive_some(way));
 	}
 }
+
+/* --- tests --- */
 
 START_TEST(a_stalled_reader_blocks_the_sender_and_has_every_byte_later)
 {

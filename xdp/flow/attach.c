@@ -29,7 +29,7 @@
 #define ATTACH_TCX_EGRESS  47
 
 #define FILTER_PRIORITY 0x534c
-#define UNPINNED_HANDLE 1 /* so whoever comes next replaces what nobody could find */
+#define UNPINNED_HANDLE 1 /* the next one replaces what nobody could find */
 
 /* --- the cgroup --- */
 
@@ -127,8 +127,7 @@ static int create(int program, unsigned ifindex, int attach_type, unsigned flags
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* A link that somebody before us pinned, if it is one and still attached, with our program in it.
- */
+/* A link that somebody before us pinned, if it still is attached, with our program in it. */
 static int take_over(const char *path, int program)
 {
 	int fd = bpf_obj_get(path);

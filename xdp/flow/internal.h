@@ -70,7 +70,7 @@ bool flow_is_used(const struct flow *pair);
 enum flow_found flow_judge_found(const struct flow *pair, int notes_fd, uint32_t index,
 				 struct flow_note *ret_note);
 
-/* Attach wherever links are pinned in that directory. */
+/* Attach wherever links, or the programs of filters, are pinned in that directory. */
 void flow_take_over_links(struct flow_engine *engine, const char *path);
 
 /* Filters that stand wherever links would be pinned in that directory. */
